@@ -1,0 +1,1 @@
+"""Controls a hardware capture rig and builds datasets for modelling dynamic range compressors."""

@@ -1,0 +1,1 @@
+"""The dataset folder: durable files, manifests, verification."""

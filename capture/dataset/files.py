@@ -1,0 +1,96 @@
+"""Durable files: the only code that calls fsync or rename.
+
+``staged`` gives temporary names in the target folders. When its block ends well, every file is
+flushed to the disk, then all are renamed, then the folders are flushed: whoever finds the final
+name finds the whole file. When the block fails, nothing but a ``.part`` may stay behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from capture.errors import StorageRefused
+
+PART = ".part"
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_RIGHT = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextlib.contextmanager
+def staged(*targets: Path) -> Iterator[tuple[Path, ...]]:
+    """Yields a temporary path for each target; renames them all when the block ends well.
+
+    Raises StorageRefused where there is no room or no right to write.
+    """
+    parts = tuple(target.with_name(f".{target.name}{PART}") for target in targets)
+    with writing(targets[0]):
+        try:
+            for target in targets:
+                target.parent.mkdir(parents=True, exist_ok=True)
+            yield parts
+            for part in parts:
+                _flush(part)
+            for part, target in zip(parts, targets, strict=True):
+                os.replace(part, target)
+            for folder in {target.parent for target in targets}:
+                _flush(folder)
+        except BaseException:
+            for part in parts:
+                part.unlink(missing_ok=True)
+            raise
+
+
+def write_text(target: Path, text: str) -> None:
+    """Writes a whole text file durably."""
+    with staged(target) as (part,):
+        part.write_text(text, encoding="utf-8", newline="\n")
+
+
+def move(source: Path, target: Path) -> None:
+    """Renames durably, within one file system."""
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(source, target)
+        _flush(target.parent)
+        _flush(source.parent)
+
+
+@contextlib.contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Turns the operating system's refusals to write ``target`` into StorageRefused."""
+    try:
+        yield
+    except OSError as error:
+        reason = _refusal(error)
+        if reason is None:
+            raise
+        raise StorageRefused(f"{target}: {reason}") from error
+
+
+def _refusal(error: OSError) -> str | None:
+    if error.errno in NO_ROOM:
+        return "the disk is full; make room, then run the same command again"
+    if error.errno in NO_RIGHT:
+        return "no right to write here; change the folder's owner or mode, or choose another --out"
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return "a file stands where a folder is needed; move it, or choose another --out"
+    return None
+
+
+def sha256(path: Path) -> str:
+    """The hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""The PortAudio driver: the only package that imports sounddevice."""

@@ -1,0 +1,120 @@
+"""What the runner sees of a rig: narrow capabilities, whatever the device behind them.
+
+Time is frames. A driver counts the frames that its stream has carried since it was opened; every
+recording is an interval of that count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capture.model import Setting
+
+Samples = NDArray[np.int32]
+"""Converter values, shape (frames, channels): 24 bits, left-justified; full scale is 2**31."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a recording is for. Drivers put it in their logs; a simulated rig seeds itself by it.
+
+    ``attempt`` is 1-based: a take that is recorded again is a new recording.
+    """
+
+    purpose: Literal["latency", "take"]
+    subject: str
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Where a finished recording lies in the stream, and what the stream said meanwhile.
+
+    ``flags`` holds the names of all status flags raised in it (``input_overflow`` ...): empty for
+    a recording that may be believed.
+    """
+
+    first_frame: int
+    frames: int
+    flags: frozenset[str]
+
+
+class Recording(Protocol):
+    """A recording that is under way. Iterate over it once, to the end."""
+
+    def __iter__(self) -> Iterator[Samples]:
+        """Blocks of what comes back, shape (frames, inputs), in order and without a gap."""
+        ...
+
+    @property
+    def interval(self) -> Interval:
+        """Known when the last block has been taken."""
+        ...
+
+
+class Audio(Protocol):
+    """One full-duplex stream that stays open from take to take.
+
+    ``inputs`` names the columns of what comes back: left, right, cv, and loopback where wired.
+    """
+
+    @property
+    def sample_rate_hz(self) -> int: ...
+
+    @property
+    def inputs(self) -> tuple[str, ...]: ...
+
+    def settle(self, frames: int) -> None:
+        """Lets silence flow for so many frames."""
+        ...
+
+    def record(self, play: Iterable[Samples], label: Label) -> Recording:
+        """Plays blocks of shape (frames, 2) and records all inputs meanwhile, frame for frame.
+
+        As many frames come back as were played; the first is recorded at the instant at which
+        the first one is sent. Raises HardwareFault when the device is lost.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How far it is known that the knobs stand where they should.
+
+    told: somebody was told; acknowledged: the device said yes; read_back: the device reports
+    ``position``; measured: the sound proves it.
+    """
+
+    confirmed: Literal["told", "acknowledged", "read_back", "measured"]
+    position: Setting | None = None
+
+
+class Knobs(Protocol):
+    """Whatever turns the knobs: a person, a motor, a simulation."""
+
+    def set(self, setting: Setting) -> Proof:
+        """Turns every control to ``setting``. Raises HardwareFault when it cannot."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """An opened rig."""
+
+    audio: Audio
+    knobs: Knobs
+
+    def close(self) -> None:
+        try:
+            self.knobs.close()
+        finally:
+            self.audio.close()

@@ -1,0 +1,183 @@
+"""The rig profile: the hardware as facts, read from YAML. Touches no hardware.
+
+Levels are dBFS of a sine's peak. Channel numbers count from 1, as on the panel.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PlainValidator, field_validator, model_validator
+
+from capture.documents import Strict
+from capture.errors import DocumentFaults, Fault
+from capture.hardware.simulation import Simulation
+from capture.model import Auto, Control, Position, base_name, format_value, parse_value
+
+Channel = Annotated[int, Field(ge=1, le=1024)]
+Seconds = Annotated[float, Field(ge=0, le=3600)]
+
+
+class Device(Strict):
+    """What identifies the interface: its name, host API and channel counts. Never an index."""
+
+    name: str
+    host_api: str | None = None
+    inputs: Channel
+    outputs: Channel
+
+
+class Outputs(Strict):
+    left: Channel
+    right: Channel
+
+
+class Inputs(Strict):
+    left: Channel
+    right: Channel
+    cv: Channel
+    loopback: Channel | None = None
+
+
+class Anchors(Strict):
+    """What 0 dBFS is in dBu, by channel name; null where nobody has measured it."""
+
+    outputs: dict[Literal["left", "right"], float | None] = {}
+    inputs: dict[Literal["left", "right", "cv", "loopback"], float | None] = {}
+
+
+class AudioProfile(Strict):
+    driver: Literal["simulated", "portaudio"]
+    device: Device | None = None
+    sample_rate_hz: Annotated[int, Field(ge=8000, le=384000)]
+    block_frames: Annotated[int, Field(ge=16, le=65536)] = 4096
+    outputs: Outputs
+    inputs: Inputs
+    dbfs_to_dbu: Anchors = Anchors()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> AudioProfile:
+        if self.driver == "portaudio" and self.device is None:
+            raise ValueError("device is missing: the portaudio driver needs name, inputs, outputs")
+        numbers = [n for n in self.inputs.model_dump().values() if n is not None]
+        if len(set(numbers)) < len(numbers) or self.outputs.left == self.outputs.right:
+            raise ValueError("two channels have the same number; give each its own")
+        return self
+
+
+class CvProfile(Strict):
+    """The control voltage: what full scale is in volts, and the law that the unit should show.
+
+    Expected: ``volts = expected_volts_per_db * gain_db + expected_volts_at_0db``, gain negative
+    when the unit attenuates.
+    """
+
+    volts_per_fs: Annotated[float, Field(gt=0, le=1000)]
+    expected_volts_per_db: Annotated[float, Field(ge=-100, le=100)]
+    expected_volts_at_0db: float = 0.0
+    coupling: Literal["dc", "ac"] = "dc"
+
+    @field_validator("expected_volts_per_db")
+    @classmethod
+    def _slope(cls, value: float) -> float:
+        if value == 0:
+            raise ValueError("a slope of 0 V/dB cannot be turned into gain; give slope and sign")
+        return value
+
+
+def _position(data: Any) -> Any:
+    return data if isinstance(data, dict) else {"value": data}
+
+
+class PositionProfile(Strict):
+    """A position: a bare value, or ``{value, label, settle_s}``."""
+
+    value: Annotated[float | Auto, PlainValidator(parse_value)]
+    label: str | None = None
+    settle_s: Seconds = 0.0
+
+
+class ControlProfile(Strict):
+    """A knob or switch: ``positions`` in panel order, or ``range`` with a ``step``."""
+
+    unit: str
+    driver: Literal["simulated", "manual"]
+    positions: list[Annotated[PositionProfile, BeforeValidator(_position)]] | None = None
+    range: tuple[float, float] | None = None
+    step: Annotated[float, Field(gt=0)] | None = None
+    turn_s: Seconds = 0.0
+    step_s: Seconds = 0.0
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> ControlProfile:
+        if (self.positions is None) == (self.range is None):
+            raise ValueError("give either positions (stepped) or range (continuous)")
+        if self.positions is not None:
+            values = [position.value for position in self.positions]
+            if not values or len(set(values)) < len(values):
+                raise ValueError("positions must be a list of different values, at least one")
+        if self.range is not None and not self.range[0] < self.range[1]:
+            raise ValueError(f"range {list(self.range)} must go from low to high")
+        if self.step is not None and self.range is None:
+            raise ValueError("step belongs to a range; positions are steps already")
+        return self
+
+
+class Settle(Strict):
+    """Silence, in seconds, for the unit to come to rest: after opening, and before each take."""
+
+    after_open_s: Seconds = 0.5
+    between_takes_s: Seconds = 6.0
+
+
+class RigProfile(Strict):
+    """A rig: one YAML file in ``rigs/`` or of the user's."""
+
+    schema_version: Literal[1]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
+    audio: AudioProfile
+    cv: CvProfile
+    controls: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ControlProfile]
+    settle: Settle = Settle()
+    simulation: Simulation | None = None
+
+    @property
+    def simulated(self) -> bool:
+        return self.audio.driver == "simulated"
+
+    @property
+    def control_values(self) -> tuple[Control, ...]:
+        """The controls as the planner knows them, in the profile's order."""
+        return tuple(_control(name, profile) for name, profile in self.controls.items())
+
+    def check(self) -> None:
+        """Faults between parts of the profile. Raises DocumentFaults."""
+        faults: list[Fault] = []
+        if not self.controls:
+            faults.append(Fault(("controls",), "is empty: name at least one control"))
+        if self.simulated and self.simulation is None:
+            faults.append(Fault(("audio", "driver"), "simulated needs a section simulation"))
+        for name, profile in self.controls.items():
+            clash = [n for n in self.controls if n != name and base_name(n) == base_name(name)]
+            if clash:
+                message = f"differs from {clash[0]} in its unit only; give it another name"
+                faults.append(Fault(("controls", name), message))
+            if self.simulation and profile.driver == "simulated":
+                faults += self.simulation.faults_of(name, _control(name, profile))
+        if faults:
+            raise DocumentFaults(faults)
+
+
+def _control(name: str, profile: ControlProfile) -> Control:
+    if profile.positions is None:
+        assert profile.range is not None  # validated: one of the two is given
+        low, high = profile.range
+        return Control(
+            name, profile.unit, (), low, high, profile.step or 0.0, profile.turn_s, profile.step_s
+        )
+    positions = tuple(
+        Position(p.label or format_value(p.value), p.value, p.settle_s) for p in profile.positions
+    )
+    return Control(
+        name, profile.unit, positions, turn_s=profile.turn_s, step_s=profile.step_s
+    )

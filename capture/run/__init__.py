@@ -1,0 +1,1 @@
+"""Carrying a plan out: the ledger of what is done, and the loop that does it."""

@@ -1,0 +1,1 @@
+"""Pure measurement on arrays. No devices, no files."""

@@ -1,0 +1,1 @@
+"""Dry audio: found, resampled, normalised and hashed once."""

@@ -1,0 +1,1 @@
+"""Rig profiles: YAML files, packaged so that they are found by name."""

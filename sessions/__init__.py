@@ -1,0 +1,1 @@
+"""Plans: YAML files, packaged so that they are found by name."""
