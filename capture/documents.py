@@ -9,16 +9,19 @@ YAML 1.2, one document, text keys only. A key that occurs twice is a fault. Date
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast, get_args
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Annotated, Any, TypeVar, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator, ValidationError
 
 from capture.errors import BadInput, Fault, KeyPath
+from capture.model import Auto, Value, parse_value
 
 MAX_NODES = 200_000
 MAX_DEPTH = 40
@@ -31,6 +34,18 @@ class Strict(BaseModel):
     """The base of all document models: frozen, no unknown key, no NaN or infinity, no coercion."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def _plain_value(value: Value) -> float | str:
+    return value.value if isinstance(value, Auto) else value
+
+
+PositionValue = Annotated[
+    float | Auto,
+    PlainValidator(parse_value),
+    PlainSerializer(_plain_value, return_type=float | str),
+]
+"""A control's value in a document: a number or ``auto``, which stays a value of its own type."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +62,10 @@ class Document:
         try:
             return model.model_validate_json(json.dumps(self.data))
         except ValidationError as error:
-            faults = [_fault(model, item) for item in error.errors(include_url=False)]
+            faults = [
+                _fault(model, self._real(item["loc"]), item)
+                for item in error.errors(include_url=False)
+            ]
         raise self.refuse(faults)
 
     def refuse(self, faults: Iterable[Fault]) -> BadInput:
@@ -60,6 +78,14 @@ class Document:
             )
         )
 
+    def _real(self, path: KeyPath) -> KeyPath:
+        """``path`` without the steps that a validator added and the user never wrote."""
+        real: KeyPath = ()
+        for number, key in enumerate(path):
+            if (*real, key) in self.lines or number == len(path) - 1:
+                real = (*real, key)
+        return real
+
     def _line(self, path: KeyPath) -> int:
         while path and path not in self.lines:
             path = path[:-1]
@@ -69,20 +95,14 @@ class Document:
 def read(text: str, source: str) -> Document:
     """Parses one YAML document whose top is a mapping. Raises BadInput."""
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError
 
+    yaml: Any = YAML(typ="rt", pure=True)
     try:
-        tree = YAML(typ="rt", pure=True).load(io.StringIO(text))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f", line {mark.line + 1}" if mark else ""
-        problem = (error.problem or error.context or "cannot be read").splitlines()[0]
-        raise BadInput(f"{source}{where}: not valid YAML: {problem}") from None
+        tree = yaml.load(io.StringIO(text))
     except RecursionError:
         raise BadInput(f"{source}: nested too deeply (at most {MAX_DEPTH} levels)") from None
     except Exception as error:  # the parser lets many kinds escape on malformed text
-        problem = (str(error) or type(error).__name__).splitlines()[0]
-        raise BadInput(f"{source}: not valid YAML: {problem}") from None
+        raise _unreadable(source, error) from None
     reader = _Reader(source)
     data = reader.plain(tree, ())
     if not isinstance(data, dict):
@@ -92,6 +112,14 @@ def read(text: str, source: str) -> Document:
     if reader.faults:
         raise document.refuse(reader.faults)
     return document
+
+
+def _unreadable(source: str, error: Any) -> BadInput:
+    """``error``: a YAMLError, with or without a mark and a problem, or whatever else escaped."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    where = f", line {mark.line + 1}" if mark else ""
+    problem = str(getattr(error, "problem", None) or error) or type(error).__name__
+    return BadInput(f"{source}{where}: not valid YAML: {problem.strip().splitlines()[0]}")
 
 
 class _Reader:
@@ -117,20 +145,23 @@ class _Reader:
             for index in range(len(items)):
                 self._note(node, "item", index, (*path, index))
             return [self.plain(item, (*path, index)) for index, item in enumerate(items)]
+        return self._scalar(node, path)
+
+    def _scalar(self, node: Any, path: KeyPath) -> Any:
         if node is None or isinstance(node, bool):
             return node
         if isinstance(node, int):
             # ruamel gives a boolean of its own, which is an int, where an anchor names one.
             return bool(node) if type(node).__name__ == "ScalarBoolean" else int(node)
-        if isinstance(node, float):
-            if node != node or node in (float("inf"), float("-inf")):
-                self.faults.append(Fault(path, "must be a finite number"))
-                return 0.0
-            return float(node)
         if isinstance(node, bytes):
             self.faults.append(Fault(path, "must be text, not binary data"))
             return ""
-        return str(node)
+        if not isinstance(node, float):
+            return str(node)
+        if not math.isfinite(node):
+            self.faults.append(Fault(path, "must be a finite number"))
+            return 0.0
+        return float(node)
 
     def _mapping(self, node: Mapping[Any, Any], path: KeyPath) -> Plain:
         result: Plain = {}
@@ -145,10 +176,9 @@ class _Reader:
         return result
 
     def _note(self, node: Any, kind: str, key: Any, path: KeyPath) -> None:
-        try:
+        # A merged or tagged node has no line of its own: its parent's is shown.
+        with contextlib.suppress(AttributeError, KeyError, TypeError, IndexError):
             self.lines[path] = getattr(node.lc, kind)(key)[0] + 1
-        except (AttributeError, KeyError, TypeError, IndexError):
-            pass  # a merged or tagged node has no line of its own: its parent's is shown
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -165,11 +195,10 @@ def _dotted(path: KeyPath) -> str:
     return f"{text}: " if text else ""
 
 
-def _fault(model: type[BaseModel], error: Any) -> Fault:
+def _fault(model: type[BaseModel], path: KeyPath, error: Any) -> Fault:
     """One pydantic error in words. ``error``: an item of ValidationError.errors()."""
-    path: KeyPath = tuple(error["loc"])
     kind, context = error["type"], error.get("ctx", {})
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         known = _keys(model, path[:-1])
         return Fault(path, f"unknown key{nearest(str(path[-1]), known)}")
     if kind == "missing":
@@ -189,7 +218,8 @@ def _keys(model: type[BaseModel], path: KeyPath) -> set[str]:
             current = _model_in(info.annotation) if info else None
     if isinstance(current, type) and issubclass(current, BaseModel):
         return set(current.model_fields)
-    return set()
+    kind = cast(type[object], current)
+    return {item.name for item in fields(kind)} if is_dataclass(kind) else set()
 
 
 def _model_in(annotation: Any) -> Any:

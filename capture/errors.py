@@ -52,6 +52,10 @@ class HardwareFault(CaptureError):
     exit_code = 4
 
 
+class MeasurementFailed(HardwareFault):
+    """A measurement gave no trustworthy figure; the message is the reason."""
+
+
 class DamagedData(CaptureError):
     """What is stored is not what was committed."""
 

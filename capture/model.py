@@ -15,7 +15,9 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
+
+from annotated_types import Ge, Le
 
 
 class Auto(enum.Enum):
@@ -131,7 +133,8 @@ class Control:
         if not self.step:
             return 10.0 * (value - self.minimum) / (self.maximum - self.minimum)
         index = round((value - self.minimum) / self.step)
-        return float(index) if math.isclose(self.value_at(index), value, abs_tol=1e-9) else None
+        near = self.minimum + index * self.step
+        return float(index) if math.isclose(near, value, abs_tol=1e-9) else None
 
     def settle_s(self, value: Value) -> float:
         """The silence that a take at ``value`` needs before it."""
@@ -196,6 +199,51 @@ class Recipe:
     return_gain_db: float
     fade_in_s: float = 0.0
     fade_out_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLimits:
+    """The limits of the take checks: a plan's ``checks``. docs/measurements.md explains each.
+
+    A take that fails is recorded again, ``retries`` times at most.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
+
+    retries: Annotated[int, Ge(0), Le(20)] = 2
+    full_scale_run_frames: Annotated[int, Ge(1), Le(1000)] = 3
+    stuck_run_frames: Annotated[int, Ge(2), Le(1_000_000)] = 64
+    dead_below_db: Annotated[float, Ge(-120), Le(0)] = -50.0
+    lag_frames: Annotated[float, Ge(0), Le(1000)] = 0.75
+    cv_scatter_db: Annotated[float, Ge(0), Le(60)] = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One take check: what was measured, its limit, and the verdict.
+
+    ``unverified``: this take cannot show it either way (silence, no reduction ...). The figure is
+    null where nothing could be measured, never a NaN.
+    """
+
+    name: str
+    figure: float | None
+    limit: float | None
+    verdict: Literal["pass", "fail", "unverified"]
+
+
+@dataclass(frozen=True, slots=True)
+class GainLaw:
+    """From CV samples to gain: ``gain_db = cv_sample * gain_db_per_fs + gain_db_at_zero``.
+
+    ``cv_sample`` is the raw converter value with full scale 1; ``gain_db`` is negative when the
+    unit attenuates. ``origin`` says where the law is from: ``expected`` is the rig profile's,
+    not measured on this unit.
+    """
+
+    gain_db_per_fs: float
+    gain_db_at_zero: float
+    origin: Literal["expected", "measured"]
 
 
 @dataclass(frozen=True, slots=True)

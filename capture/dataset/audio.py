@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +77,7 @@ def read_blocks(
         file.seek(start)
         left = (file.frames if stop is None else stop) - start
         while left > 0:
-            block = file.read(min(left, block_frames), dtype="int32", always_2d=True)
+            block = cast(Samples, file.read(min(left, block_frames), "int32", always_2d=True))
             if not len(block):
                 return
             left -= len(block)
@@ -88,7 +88,8 @@ def read(path: Path, start: int = 0, stop: int | None = None) -> Samples:
     """All samples of ``path`` from frame ``start`` to ``stop``, shape (frames, channels)."""
     import soundfile
 
-    return soundfile.read(path, start=start, stop=stop, dtype="int32", always_2d=True)[0]
+    samples = soundfile.read(path, start=start, stop=stop, dtype="int32", always_2d=True)[0]
+    return cast(Samples, samples)
 
 
 @dataclass(frozen=True, slots=True)

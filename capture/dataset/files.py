@@ -11,7 +11,7 @@ import contextlib
 import errno
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from capture.errors import StorageRefused
@@ -22,27 +22,41 @@ NO_RIGHT = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @contextlib.contextmanager
-def staged(*targets: Path) -> Iterator[tuple[Path, ...]]:
+def staged(*targets: Path) -> Generator[tuple[Path, ...]]:
     """Yields a temporary path for each target; renames them all when the block ends well.
 
     Raises StorageRefused where there is no room or no right to write.
     """
-    parts = tuple(target.with_name(f".{target.name}{PART}") for target in targets)
+    parts = tuple(part_of(target) for target in targets)
     with writing(targets[0]):
         try:
             for target in targets:
                 target.parent.mkdir(parents=True, exist_ok=True)
             yield parts
-            for part in parts:
-                _flush(part)
-            for part, target in zip(parts, targets, strict=True):
-                os.replace(part, target)
-            for folder in {target.parent for target in targets}:
-                _flush(folder)
+            commit(dict(zip(parts, targets, strict=True)))
         except BaseException:
             for part in parts:
                 part.unlink(missing_ok=True)
             raise
+
+
+def part_of(target: Path) -> Path:
+    """The temporary name under which ``target`` is written, in the same folder."""
+    return target.with_name(f".{target.name}{PART}")
+
+
+def commit(moves: Mapping[Path, Path]) -> None:
+    """Flushes every file, renames each key to its value, flushes the folders."""
+    targets = list(moves.values())
+    with writing(targets[0]):
+        for part in moves:
+            _flush(part)
+        for part, target in moves.items():
+            if target.parent != part.parent:
+                target.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(target)
+        for folder in {target.parent for target in targets}:
+            _flush(folder)
 
 
 def write_text(target: Path, text: str) -> None:
@@ -51,17 +65,8 @@ def write_text(target: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8", newline="\n")
 
 
-def move(source: Path, target: Path) -> None:
-    """Renames durably, within one file system."""
-    with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(source, target)
-        _flush(target.parent)
-        _flush(source.parent)
-
-
 @contextlib.contextmanager
-def writing(target: Path) -> Iterator[None]:
+def writing(target: Path) -> Generator[None]:
     """Turns the operating system's refusals to write ``target`` into StorageRefused."""
     try:
         yield

@@ -5,14 +5,14 @@ Levels are dBFS of a sine's peak. Channel numbers count from 1, as on the panel.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, cast
 
-from pydantic import BeforeValidator, Field, PlainValidator, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from capture.documents import Strict
+from capture.documents import PositionValue, Strict
 from capture.errors import DocumentFaults, Fault
 from capture.hardware.simulation import Simulation
-from capture.model import Auto, Control, Position, base_name, format_value, parse_value
+from capture.model import Control, Position, base_name, format_value
 
 Channel = Annotated[int, Field(ge=1, le=1024)]
 Seconds = Annotated[float, Field(ge=0, le=3600)]
@@ -85,14 +85,14 @@ class CvProfile(Strict):
         return value
 
 
-def _position(data: Any) -> Any:
-    return data if isinstance(data, dict) else {"value": data}
+def _position(data: object) -> object:
+    return cast(object, data) if isinstance(data, dict) else {"value": data}
 
 
 class PositionProfile(Strict):
     """A position: a bare value, or ``{value, label, settle_s}``."""
 
-    value: Annotated[float | Auto, PlainValidator(parse_value)]
+    value: PositionValue
     label: str | None = None
     settle_s: Seconds = 0.0
 
@@ -178,6 +178,4 @@ def _control(name: str, profile: ControlProfile) -> Control:
     positions = tuple(
         Position(p.label or format_value(p.value), p.value, p.settle_s) for p in profile.positions
     )
-    return Control(
-        name, profile.unit, positions, turn_s=profile.turn_s, step_s=profile.step_s
-    )
+    return Control(name, profile.unit, positions, turn_s=profile.turn_s, step_s=profile.step_s)

@@ -1,1 +1,1 @@
-"""Dry audio: found, resampled, normalised and hashed once."""
+"""Songs: dry audio found, resampled, normalised and hashed once, never changed again."""

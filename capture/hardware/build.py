@@ -1,0 +1,30 @@
+"""Opens the rig that a profile describes, with the drivers that it names."""
+
+from __future__ import annotations
+
+from capture.errors import HardwareFault
+from capture.hardware.ports import Rig
+from capture.hardware.profile import RigProfile
+
+
+def missing_drivers(profile: RigProfile) -> list[str]:
+    """A sentence for each driver that the profile names and this version does not have."""
+    return [
+        f"rig {profile.name}: {where} needs the driver '{driver}', which this version of capture "
+        "does not have; the one it has is 'simulated' (try --rig simulated)"
+        for where, driver in (
+            ("audio", profile.audio.driver),
+            *((f"control {name}", c.driver) for name, c in profile.controls.items()),
+        )
+        if driver != "simulated"
+    ]
+
+
+def open_rig(profile: RigProfile) -> Rig:
+    """Opens the rig. Raises HardwareFault."""
+    missing = missing_drivers(profile)
+    if missing:
+        raise HardwareFault(*missing)
+    from capture.hardware.simulated import open_simulated
+
+    return open_simulated(profile)

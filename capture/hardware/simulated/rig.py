@@ -1,0 +1,284 @@
+"""The simulated rig behind the ports that every rig has.
+
+What is played is cut into chunks of fixed size whatever the blocks it comes in, so the blocks
+cannot be heard in the recording; memory holds a chunk and the delay lines, however long it is.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from capture.errors import BadInput, HardwareFault
+from capture.hardware.ports import Interval, Label, Proof, Rig, Samples
+from capture.hardware.profile import RigProfile
+from capture.hardware.simulated import law
+from capture.hardware.simulated.chain import Chain, Truth, Wiring, inputs_of
+from capture.hardware.simulated.unit import Unit
+from capture.hardware.simulation import CONTROLS, AnyFault, KnobFault, Ok, Simulation
+from capture.model import Setting
+
+CHUNK_FRAMES = 16384
+
+OnTruth = Callable[[Truth], None]
+
+
+class SimulatedAudio:
+    """The audio port. ``on_truth`` is told the truth of each chunk before the chunk is handed out.
+
+    The truth covers every frame that was played, in order, once.
+    """
+
+    def __init__(
+        self,
+        profile: RigProfile,
+        simulation: Simulation,
+        unit: Unit,
+        script: Script,
+        on_truth: OnTruth | None = None,
+    ) -> None:
+        self.profile = profile
+        self.simulation = simulation
+        self.unit = unit
+        self.on_truth = on_truth
+        self.frame = 0
+        self.lost = False
+        self._script = script
+
+    @property
+    def sample_rate_hz(self) -> int:
+        return self.profile.audio.sample_rate_hz
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return inputs_of(self.profile)
+
+    def settle(self, frames: int) -> None:
+        self.require()
+        self.unit.settle(frames)
+        self.frame += frames
+
+    def record(self, play: Iterable[Samples], label: Label) -> SimulatedRecording:
+        self.require()
+        faults = list(self.simulation.always)
+        if label.purpose == "take":
+            faults.append(self._script.next_take())
+        return SimulatedRecording(self, play, label, Wiring.of(faults))
+
+    def require(self) -> None:
+        """Raises HardwareFault if the device was lost."""
+        if self.lost:
+            raise HardwareFault("the simulated audio device is gone; open the rig again")
+
+    def close(self) -> None:
+        self.lost = True
+
+
+class SimulatedRecording:
+    """A recording under way; see ``ports.Recording``."""
+
+    def __init__(
+        self, audio: SimulatedAudio, play: Iterable[Samples], label: Label, wiring: Wiring
+    ) -> None:
+        self._audio = audio
+        self._play = play
+        self._wiring = wiring
+        self._label = label
+        self._played = 0
+        self._interval: Interval | None = None
+        self._blocks = self._run()
+
+    def __iter__(self) -> Iterator[Samples]:
+        return self._blocks
+
+    @property
+    def interval(self) -> Interval:
+        if self._interval is None:
+            raise RuntimeError("the recording has not been taken to its end")
+        return self._interval
+
+    def _run(self) -> Iterator[Samples]:
+        audio, wiring = self._audio, self._wiring
+        first, emitted = audio.frame, 0
+        end = wiring.unplug_at_s
+        for block in self._edited(self._rendered()):
+            audio.frame += len(block)
+            emitted += len(block)
+            if end is not None and emitted >= end * audio.sample_rate_hz:
+                break
+            yield block
+        if end is not None:
+            audio.lost = True
+            raise HardwareFault(
+                f"the simulated audio device was lost while recording {self._label.subject}",
+                "plug it in again and repeat the command: it goes on where it stopped",
+            )
+        self._interval = Interval(first, emitted, wiring.flags)
+
+    def _counted(self) -> Iterator[Samples]:
+        for block in self._play:
+            if block.dtype != np.int32 or block.ndim != 2 or block.shape[1] != 2:
+                raise ValueError(f"blocks must be int32 (n, 2), not {block.dtype} {block.shape}")
+            self._played += len(block)
+            yield block
+
+    def _rendered(self) -> Iterator[Samples]:
+        """What the converters deliver: a frame for each that is played, then for each to lose."""
+        audio = self._audio
+        chain = Chain(audio.profile, audio.simulation, audio.unit, self._wiring, self._label)
+        lost = sum(frames for _, frames in self._wiring.edits if frames > 0)
+        silence = [np.zeros((lost, 2), np.int32)] if lost else []
+        told = 0
+        for chunk in _chunks(itertools.chain(self._counted(), silence)):
+            recorded, truth = chain.process(chunk)
+            if audio.on_truth and told < self._played:
+                keep = slice(0, self._played - told)
+                audio.on_truth(
+                    replace(truth, gain_db=truth.gain_db[keep], output=truth.output[keep])
+                )
+            told += len(chunk)
+            yield recorded
+
+    def _edited(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
+        """Loses and doubles frames, and hands out no more than were played."""
+        rate_hz = self._audio.sample_rate_hz
+        edits = [(round(at_s * rate_hz), frames) for at_s, frames in self._wiring.edits]
+        if not edits:
+            yield from blocks
+            return
+        waiting = np.zeros((0, len(self._audio.inputs)), np.int32)
+        before = waiting
+        first = emitted = skip = 0
+        for block in blocks:
+            pieces: list[Samples] = [waiting]
+            joined = np.concatenate([before, block])  # so that doubled frames can reach back
+            at = len(before)
+            while edits and edits[0][0] < first + len(block):
+                frame, lost = edits.pop(0)
+                cut = max(at, frame - first + len(before))
+                pieces.append(joined[at:cut][skip:])
+                skip = max(0, skip - (cut - at)) + max(0, lost)
+                pieces.append(joined[max(0, cut + lost) : cut] if lost < 0 else waiting[:0])
+                at = cut
+            pieces.append(joined[at:][skip:])
+            skip = max(0, skip - (len(joined) - at))
+            first += len(block)
+            before = joined[-CHUNK_FRAMES:]
+            waiting = np.concatenate(pieces)
+            ready = min(len(waiting), self._played - emitted)
+            emitted += ready
+            if ready:
+                yield waiting[:ready]
+            waiting = waiting[ready:]
+
+
+def _chunks(blocks: Iterable[Samples]) -> Iterator[Samples]:
+    """The same frames in chunks of ``CHUNK_FRAMES``, the last one shorter."""
+    waiting: list[Samples] = []
+    count = 0
+    for block in blocks:
+        waiting.append(block)
+        count += len(block)
+        if count < CHUNK_FRAMES:
+            continue
+        joined = np.concatenate(waiting)
+        whole = count - count % CHUNK_FRAMES
+        for at in range(0, whole, CHUNK_FRAMES):
+            yield joined[at : at + CHUNK_FRAMES]
+        waiting, count = [joined[whole:]], count - whole
+    if count:
+        yield np.concatenate(waiting)
+
+
+class Script:
+    """The scripted faults: which take is the next one."""
+
+    def __init__(self, faults: Iterable[AnyFault]) -> None:
+        self._faults = list(faults)
+
+    def next_take(self) -> AnyFault:
+        return self._faults.pop(0) if self._faults else Ok()
+
+    def knob_fails(self) -> bool:
+        """Whether the knobs refuse to turn for the next take. True once for each entry."""
+        fails = bool(self._faults) and isinstance(self._faults[0], KnobFault)
+        if fails:
+            self._faults.pop(0)
+        return fails
+
+
+class SimulatedKnobs:
+    """The knobs port: a motor that says that it has turned, and believes it."""
+
+    def __init__(self, unit: Unit, script: Script, *, broken: bool) -> None:
+        self._unit = unit
+        self._script = script
+        self._broken = broken
+
+    def set(self, setting: Setting) -> Proof:
+        if self._broken or self._script.knob_fails():
+            raise HardwareFault(f"the simulated knobs did not turn to {setting}")
+        missing = [name for name in CONTROLS if name not in setting]
+        if missing:
+            raise HardwareFault(f"the simulated unit must be told {', '.join(missing)} too")
+        self._unit.set(setting)
+        return Proof("acknowledged")
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+def open_simulated(
+    profile: RigProfile, *, on_truth: OnTruth | None = None, compiled: bool | None = None
+) -> Rig:
+    """A rig at rest, its knobs at the first position of each control.
+
+    ``compiled`` chooses whether the side chain runs in numba; by default, if it is installed. The
+    recordings are the same. Raises BadInput if the profile has no simulation, or lacks a control.
+    """
+    simulation = profile.simulation
+    if simulation is None:
+        raise BadInput(f"rig {profile.name} has no section simulation; it cannot be simulated")
+    controls = {control.name: control for control in profile.control_values}
+    if missing := [name for name in CONTROLS if name not in controls]:
+        raise BadInput(f"rig {profile.name}: the simulated unit needs {', '.join(missing)} too")
+    first = {
+        name: control.value_at(0) if control.stepped else control.minimum
+        for name, control in controls.items()
+    }
+    compiled = law.can_compile() if compiled is None else compiled
+    rate_hz = profile.audio.sample_rate_hz
+    unit = Unit(simulation, Setting(first), rate_hz, compiled=compiled)
+    script = Script(simulation.faults)
+    broken = any(isinstance(fault, KnobFault) for fault in simulation.always)
+    audio = SimulatedAudio(profile, simulation, unit, script, on_truth)
+    return Rig(audio, SimulatedKnobs(unit, script, broken=broken))
+
+
+def render(
+    profile: RigProfile,
+    setting: Setting,
+    play: Samples,
+    label: Label | None = None,
+    *,
+    compiled: bool | None = None,
+) -> tuple[Samples, Truth]:
+    """One recording on a rig that was just opened, with the truth of all its frames.
+
+    ``play`` is int32 (n, 2), at least one frame; what comes back is int32 (n, inputs).
+    """
+    truths: list[Truth] = []
+    rig = open_simulated(profile, on_truth=truths.append, compiled=compiled)
+    rig.knobs.set(setting)
+    label = label or Label("take", "render")
+    recorded = np.concatenate(list(rig.audio.record([play], label)))
+    truth = replace(
+        truths[0],
+        gain_db=np.concatenate([truth.gain_db for truth in truths]),
+        output=np.concatenate([truth.output for truth in truths]),
+    )
+    rig.close()
+    return recorded, truth

@@ -1,0 +1,110 @@
+"""What a plan comes to: counts, hours, knob turns, bytes. Pure arithmetic on an expansion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from capture.model import Setting
+from capture.plan import order
+from capture.plan.expand import Expansion
+from capture.plan.order import Costs
+
+BYTES_PER_SAMPLE = 3
+TAKE_CHANNELS = 3
+INPUT_CHANNELS = 2
+SIMULATED_TIMES_REAL_TIME = 40.0
+"""How fast a simulated rig is taken to be, for the estimate: docs/benchmarks.md has figures."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What, besides audio, costs time at the rig."""
+
+    after_open_s: float
+    between_takes_s: float
+    simulated: bool
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The figures of ``capture plan``.
+
+    ``bytes`` is the most that the audio can need: 24-bit samples without compression. ``wall_s``
+    counts playing, settling and turning. ``knob_turns`` of the order, references included;
+    ``nested_knob_turns`` of plain nested loops over the same settings.
+    """
+
+    songs: int
+    settings: int
+    grid_cells: int
+    grid_kept: int
+    extras: int
+    references: int
+    takes: int
+    audio_s: float
+    wall_s: float
+    knob_turns: int
+    nested_knob_turns: int
+    turning_s: float
+    nested_turning_s: float
+    bytes: int
+    excluded: tuple[tuple[str, int], ...]
+
+
+def summarize(expansion: Expansion, timing: Timing) -> Summary:
+    """Everything that can be said of a plan before it is carried out."""
+    visits = list(expansion.visits)
+    costs = Costs.of(expansion.controls)
+    places = expansion.places(visits)
+    nested = expansion.places(_nested_visits(expansion))
+    references = len(visits) - len(expansion.chosen)
+    rate = expansion.recipe.sample_rate_hz
+    song_frames = sum(song.frames for song in expansion.songs)
+    frames = song_frames * len(expansion.chosen)
+    frames += references * expansion.songs[0].frames if expansion.songs else 0
+    audio_s = frames / rate
+    turning_s = _seconds(costs, places)
+    wall_s = audio_s / SIMULATED_TIMES_REAL_TIME
+    if not timing.simulated:
+        settling = sum(_settle_s(expansion, setting, timing) for setting in visits)
+        per_visit = len(expansion) / max(1, len(visits))
+        wall_s = timing.after_open_s + audio_s + settling * per_visit + turning_s
+    stored = (frames * TAKE_CHANNELS + song_frames * INPUT_CHANNELS) * BYTES_PER_SAMPLE
+    return Summary(
+        songs=len(expansion.songs),
+        settings=len(expansion.chosen),
+        grid_cells=len(expansion.chosen.grid),
+        grid_kept=expansion.chosen.grid_count,
+        extras=len(expansion.chosen.extras),
+        references=references,
+        takes=len(expansion),
+        audio_s=audio_s,
+        wall_s=wall_s,
+        knob_turns=order.turns(places),
+        nested_knob_turns=order.turns(nested),
+        turning_s=turning_s,
+        nested_turning_s=_seconds(costs, nested),
+        bytes=stored,
+        excluded=tuple((e.reason, e.settings) for e in expansion.chosen.excluded),
+    )
+
+
+def _nested_visits(expansion: Expansion) -> list[Setting]:
+    """The visits of the same plan in plain nested loops."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    listed = np.arange(len(expansion.chosen), dtype=np.int64)
+    return list(replace(expansion, settings_order=listed).visits)
+
+
+def _seconds(costs: Costs, places: order.Places) -> float:
+    return costs.along(places) / 1000
+
+
+def _settle_s(expansion: Expansion, setting: Setting, timing: Timing) -> float:
+    return max(
+        timing.between_takes_s,
+        *(control.settle_s(setting[control.name]) for control in expansion.controls),
+    )

@@ -1,0 +1,66 @@
+"""Finds a plan or a rig: a file of the user's by its path, or a packaged one by its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from capture.documents import Document, nearest, read
+from capture.errors import BadInput
+
+Kind = Literal["plan", "rig"]
+PACKAGES = {"plan": "capture.sessions", "rig": "capture.rigs"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A document, and the folder from which the paths in it are meant."""
+
+    document: Document
+    folder: Path
+
+
+def names(kind: Kind) -> list[str]:
+    """The names of the packaged presets."""
+    folder = resources.files(PACKAGES[kind])
+    return sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if _yaml(item.name))
+
+
+def find(kind: Kind, name: str, folder: Path) -> Found:
+    """The document at path ``name`` (relative to ``folder``), or the preset of that name.
+
+    Paths in a preset are meant from ``folder``; paths in a file, from the file's own folder.
+    Raises BadInput.
+    """
+    path = folder / Path(name).expanduser()
+    if path.is_file():
+        return Found(read(_text(path), str(name)), path.parent)
+    if path.is_dir():
+        raise BadInput(f"{name}: is a folder; give the {kind}'s YAML file, or a preset's name")
+    preset = name.removesuffix(".yaml")
+    if preset in names(kind):
+        return Found(read(packaged(kind, preset), f"{kind} {preset}"), folder)
+    raise BadInput(
+        f"{name}: there is no such file, and no {kind} preset of that name"
+        f"{nearest(preset, names(kind))}"
+    )
+
+
+def packaged(kind: Kind, preset: str) -> str:
+    """The text of a packaged preset."""
+    return resources.files(PACKAGES[kind]).joinpath(f"{preset}.yaml").read_text("utf-8")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _yaml(name: str) -> bool:
+    return name.endswith(".yaml") and not name.startswith(".")

@@ -1,0 +1,104 @@
+"""What happens in a session, as values. The runner says them; a view shows them or prints JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from capture.model import Setting, Take
+from capture.records import CalibrationRecord, TakeRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that the user should know."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SongStep:
+    """A song is being measured or written."""
+
+    song: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStarted:
+    dataset: str
+    planned: int
+    captured: int
+    rejected: int
+    to_record: int
+    audio_s: float
+    sample_rate_hz: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    calibration: CalibrationRecord
+
+
+@dataclass(frozen=True, slots=True)
+class KnobsSet:
+    setting: Setting
+    confirmed: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeStarted:
+    take: Take
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakeProgress:
+    """``peaks_dbfs``: left, right and CV of the last block; None is silence."""
+
+    take: Take
+    frames: int
+    peaks_dbfs: tuple[float | None, float | None, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class TakeVoid:
+    """An attempt that failed its checks."""
+
+    take: Take
+    attempt: int
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TakeDone:
+    """The take is in the ledger: captured, or rejected for good."""
+
+    take: Take
+    record: TakeRecord
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    outcome: Literal["finished", "limit", "interrupted", "fault"]
+    planned: int
+    captured: int
+    rejected: int
+    wall_s: float
+    audio_s: float
+
+
+Event = (
+    Note
+    | SongStep
+    | SessionStarted
+    | Calibrated
+    | KnobsSet
+    | TakeStarted
+    | TakeProgress
+    | TakeVoid
+    | TakeDone
+    | SessionEnded
+)
+Observer = Callable[[Event], None]

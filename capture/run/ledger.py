@@ -1,0 +1,260 @@
+"""The session's memory, in SQLite: the only truth about what is captured.
+
+A take is captured if and only if its row is here. The row is inserted in one transaction after
+the files have reached the disk under their final names (docs/commit.md); a file without a row is
+swept, a row without its file is damage.
+
+``journal_mode=DELETE`` and ``synchronous=EXTRA``: a commit that returned survives power loss, and
+the folder holds one database file at rest. One connection writes; the file lock sees to that.
+
+Each row keeps its record as JSON; the columns beside it are copies to search by.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sqlite3
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+
+from capture.errors import DamagedData, StorageRefused
+from capture.model import SongRecord, Split
+from capture.records import CalibrationRecord, SessionRecord, TakeRecord
+
+NAME = "ledger.sqlite"
+SCHEMA_VERSION = 1
+Record = TypeVar("Record", SongRecord, CalibrationRecord, SessionRecord, TakeRecord)
+
+SCHEMA = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE documents (
+    sha256 TEXT PRIMARY KEY, kind TEXT NOT NULL, text TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE songs (
+    number INTEGER PRIMARY KEY, song_id TEXT UNIQUE NOT NULL, split TEXT, record TEXT NOT NULL
+);
+CREATE TABLE calibrations (
+    number INTEGER PRIMARY KEY, calibration_id TEXT UNIQUE NOT NULL, record TEXT NOT NULL
+);
+CREATE TABLE sessions (
+    number INTEGER PRIMARY KEY, session_id TEXT UNIQUE NOT NULL, record TEXT NOT NULL
+);
+CREATE TABLE takes (
+    number INTEGER PRIMARY KEY, take_id TEXT UNIQUE NOT NULL, status TEXT NOT NULL,
+    song_id TEXT NOT NULL, setting_id TEXT NOT NULL, repeat INTEGER NOT NULL,
+    num_frames INTEGER NOT NULL, record TEXT NOT NULL
+);
+CREATE INDEX takes_by_status ON takes (status, num_frames);
+"""
+
+
+@functools.cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+class Ledger:
+    """Use ``Ledger.create``, ``Ledger.open`` or ``Ledger.read``; close it when done."""
+
+    def __init__(self, path: Path, *, read_only: bool) -> None:
+        self.path = path
+        self._database = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}",
+            uri=True,
+            isolation_level=None,
+            timeout=10,
+        )
+
+    @staticmethod
+    def open(folder: Path) -> Ledger:
+        """The ledger of a dataset, for its one writer; created if there is none.
+
+        Raises DamagedData if it is no ledger, StorageRefused if it cannot be written.
+        """
+        ledger = Ledger(folder / NAME, read_only=False)
+        with ledger._guarded():
+            ledger._database.execute("PRAGMA journal_mode=DELETE")
+            ledger._database.execute("PRAGMA synchronous=EXTRA")
+            if ledger._version() == 0 and not ledger._rows("SELECT 1 FROM sqlite_master"):
+                with ledger._transaction():
+                    for statement in SCHEMA.split(";")[:-1]:
+                        ledger._database.execute(statement)
+                    ledger._database.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        ledger._check_version()
+        return ledger
+
+    @staticmethod
+    def read(folder: Path) -> Ledger:
+        """The ledger of a dataset, read only; a run may be writing it meanwhile."""
+        ledger = Ledger(folder / NAME, read_only=True)
+        ledger._check_version()
+        return ledger
+
+    def close(self) -> None:
+        self._database.close()
+
+    # Facts and documents ----------------------------------------------------------------------
+
+    def fact(self, name: str) -> str | None:
+        rows = self._rows("SELECT value FROM facts WHERE name = ?", name)
+        return rows[0][0] if rows else None
+
+    def set_fact(self, name: str, value: str) -> None:
+        self._write("INSERT OR REPLACE INTO facts VALUES (?, ?)", name, value)
+
+    def add_document(self, sha256: str, kind: str, text: str) -> None:
+        """Keeps every plan and rig that the dataset was ever recorded by."""
+        self._write("INSERT OR IGNORE INTO documents VALUES (?, ?, ?)", sha256, kind, text)
+
+    def document(self, sha256: str | None) -> str | None:
+        rows = self._rows("SELECT text FROM documents WHERE sha256 = ?", sha256)
+        return rows[0][0] if rows else None
+
+    def restart(self) -> None:
+        """Forgets songs, facts and calibrations of a dataset that has no take yet."""
+        with self._transaction():
+            for table in ("facts", "documents", "songs", "calibrations"):
+                self._write(f"DELETE FROM {table}")  # noqa: S608 a constant
+
+    # Songs ------------------------------------------------------------------------------------
+
+    def add_song(self, record: SongRecord) -> None:
+        self._write(
+            "INSERT INTO songs (song_id, record) VALUES (?, ?)", record.song_id, _text(record)
+        )
+
+    def songs(self) -> list[SongRecord]:
+        """In the order in which they were added."""
+        return list(self._records(SongRecord, "SELECT record FROM songs ORDER BY number"))
+
+    def set_splits(self, splits: dict[str, Split]) -> None:
+        with self._transaction():
+            for song, split in splits.items():
+                self._write("UPDATE songs SET split = ? WHERE song_id = ?", split, song)
+
+    def splits(self) -> dict[str, Split]:
+        return dict(self._rows("SELECT song_id, split FROM songs WHERE split IS NOT NULL"))
+
+    # Calibrations and sessions ----------------------------------------------------------------
+
+    def add_calibration(self, record: CalibrationRecord) -> None:
+        """Ids are made from content: the same facts measured again are the same calibration."""
+        self._write(
+            "INSERT OR IGNORE INTO calibrations (calibration_id, record) VALUES (?, ?)",
+            record.calibration_id,
+            _text(record),
+        )
+
+    def calibrations(self) -> list[CalibrationRecord]:
+        return list(
+            self._records(CalibrationRecord, "SELECT record FROM calibrations ORDER BY number")
+        )
+
+    def put_session(self, record: SessionRecord) -> None:
+        self._write(
+            "INSERT INTO sessions (session_id, record) VALUES (?, ?) "
+            "ON CONFLICT (session_id) DO UPDATE SET record = excluded.record",
+            record.session_id,
+            _text(record),
+        )
+
+    def sessions(self) -> list[SessionRecord]:
+        return list(self._records(SessionRecord, "SELECT record FROM sessions ORDER BY number"))
+
+    # Takes ------------------------------------------------------------------------------------
+
+    def commit_take(self, record: TakeRecord) -> None:
+        """The commit point: when this returns, the take is captured (or rejected) for good."""
+        self._write(
+            "INSERT INTO takes (take_id, status, song_id, setting_id, repeat, num_frames, record) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            record.take_id,
+            record.status,
+            record.song_id,
+            record.setting_id,
+            record.repeat,
+            record.num_frames,
+            _text(record),
+        )
+
+    def take_ids(self) -> set[str]:
+        """The takes that need no recording: captured or rejected."""
+        return {row[0] for row in self._rows("SELECT take_id FROM takes")}
+
+    def takes(self) -> Iterator[TakeRecord]:
+        """In a fixed order that does not depend on when each was recorded."""
+        return self._records(
+            TakeRecord, "SELECT record FROM takes ORDER BY setting_id, song_id, repeat"
+        )
+
+    def count(self) -> dict[str, tuple[int, int]]:
+        """Takes and frames by status."""
+        rows = self._rows("SELECT status, COUNT(*), SUM(num_frames) FROM takes GROUP BY status")
+        return {status: (takes, frames) for status, takes, frames in rows}
+
+    # ------------------------------------------------------------------------------------------
+
+    def _records(self, kind: type[Record], query: str) -> Iterator[Record]:
+        adapter = _adapter(kind)
+        with self._guarded():
+            for (text,) in self._database.execute(query):
+                try:
+                    yield adapter.validate_json(text)
+                except ValueError as error:
+                    raise DamagedData(f"{self.path}: a row cannot be read: {error}") from None
+
+    def _rows(self, query: str, *values: Any) -> list[Any]:
+        with self._guarded():
+            return self._database.execute(query, values).fetchall()
+
+    def _write(self, query: str, *values: Any) -> None:
+        with self._guarded():
+            self._database.execute(query, values)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Generator[None]:
+        with self._guarded():
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Generator[None]:
+        """SQLite's refusals, in words and with their exit codes."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                message = "another program holds the ledger; close it, then run again"
+                raise StorageRefused(f"{self.path}: {message}") from error
+            if any(word in str(error) for word in ("full", "readonly", "unable to open", "disk")):
+                message = f"cannot be read or written ({error}); see to the disk, then run again"
+                raise StorageRefused(f"{self.path}: {message}") from error
+            raise DamagedData(f"{self.path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise DamagedData(f"{self.path}: is damaged: {error}") from error
+
+    def _version(self) -> int:
+        return int(self._rows("PRAGMA user_version")[0][0])
+
+    def _check_version(self) -> None:
+        version = self._version()
+        if version > SCHEMA_VERSION:
+            raise DamagedData(
+                f"{self.path}: was written by a newer version of capture (schema {version}; "
+                f"this one knows {SCHEMA_VERSION}); update capture"
+            )
+        if version < 1:
+            raise DamagedData(f"{self.path}: is no ledger of a dataset")
+
+
+def _text(record: object) -> str:
+    return _adapter(type(record)).dump_json(record).decode()

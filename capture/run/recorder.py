@@ -1,0 +1,103 @@
+"""Records one take: plays the song, cuts the latency, writes both files, meters everything.
+
+The song is sent with the plan's send gain and followed by as much silence as the latency is long,
+so that its end comes back too. From what comes back the first ``latency_frames`` are dropped:
+frame 0 of the files is then frame 0 of the song, but for a fraction that the calibration states.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from capture.dataset.audio import BLOCK_FRAMES, FlacWriter, read_blocks
+from capture.hardware.ports import Audio, Interval, Label, Samples
+from capture.signal.checks import TakeMeter
+from capture.signal.levels import FULL_SCALE, dbfs
+
+Peaks = tuple[float | None, float | None, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What is sent, and how it comes back."""
+
+    song: Path
+    frames: int
+    send_gain_db: float
+    latency_frames: int
+
+
+def record(
+    audio: Audio,
+    route: Route,
+    label: Label,
+    targets: tuple[Path, Path],
+    meter: TakeMeter,
+    progress: Callable[[int, Peaks], None],
+) -> Interval:
+    """Records into ``targets`` (output, CV), feeding ``meter`` and calling ``progress`` per block.
+
+    ``progress`` may raise, to interrupt. Raises HardwareFault when the device is lost, OSError
+    when the disk refuses.
+    """
+    rate = audio.sample_rate_hz
+    columns = [audio.inputs.index(name) for name in ("left", "right", "cv")]
+    to_play, to_compare = itertools.tee(_sent(route))
+    silence = itertools.repeat(
+        np.zeros((BLOCK_FRAMES, 2), np.int32), -(-route.latency_frames // BLOCK_FRAMES)
+    )
+    tail = _cut(silence, 0, route.latency_frames)
+    recording = audio.record(itertools.chain(to_play, tail), label)
+    stream = iter(recording)
+    received = _cut(stream, route.latency_frames, route.frames)
+    done = 0
+    with FlacWriter(targets[0], rate, 2) as output, FlacWriter(targets[1], rate, 1) as cv:
+        for sent, block in zip(to_compare, received, strict=False):
+            back = np.ascontiguousarray(block[:, columns])
+            output.write(back[:, :2])
+            cv.write(back[:, 2])
+            meter.add(sent[: len(back)], back[:, :2], back[:, 2])
+            done += len(back)
+            progress(done, _peaks(back))
+    for _ in stream:  # whatever is left must be taken before the interval is known
+        pass
+    return recording.interval
+
+
+def _sent(route: Route) -> Iterator[Samples]:
+    """The song with the send gain, rounded to 24 bits. Its peak was checked to fit."""
+    gain = 10 ** (route.send_gain_db / 20)
+    for block in read_blocks(route.song):
+        codes = np.rint(block * (gain / 2**8)) if gain != 1 else block >> 8
+        yield codes.astype(np.int32) << 8
+
+
+def _cut(blocks: Iterable[Samples], skip: int, frames: int) -> Iterator[Samples]:
+    """``frames`` frames after the first ``skip``, in blocks of BLOCK_FRAMES (the last shorter)."""
+    held: list[Samples] = []
+    count = 0
+    for block in blocks:
+        part = block[min(skip, len(block)) :]
+        skip -= len(block) - len(part)
+        part = part[: frames - count]
+        held.append(part)
+        count += len(part)
+        while sum(map(len, held)) >= BLOCK_FRAMES:
+            whole = np.concatenate(held)
+            yield whole[:BLOCK_FRAMES]
+            held = [whole[BLOCK_FRAMES:]]
+        if count == frames:
+            break
+    rest = np.concatenate(held) if held else np.zeros((0, 2), np.int32)
+    if len(rest):
+        yield rest
+
+
+def _peaks(block: Samples) -> Peaks:
+    left, right, cv = (np.abs(block / FULL_SCALE)).max(axis=0).tolist()
+    return dbfs(left), dbfs(right), dbfs(cv)

@@ -1,0 +1,210 @@
+"""Begins or resumes a session: is this folder this plan's dataset, and what is left to do?
+
+1. A dataset without takes follows its plan: a changed plan or rig begins it anew.
+2. A dataset with takes accepts a plan that adds to it and nothing else (``changes``).
+3. Audio files that no row claims are moved to ``lost+found/``: leftovers of a take that was not
+   committed, or a stranger's.
+4. The songs that are new are made. Those of a dataset without takes enter the ledger one by one,
+   so that an interruption costs one song; those that a grown plan adds, when all is agreed.
+5. The plan is expanded with the songs in the order in which the dataset got them, and frozen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import capture
+from capture.dataset import files
+from capture.dataset.folder import LOST, Folder
+from capture.dataset.verify import claims_of
+from capture.documents import Document, read
+from capture.errors import BadInput, DamagedData, DocumentFaults
+from capture.hardware.ports import Rig
+from capture.model import Control, SongRecord, canonical
+from capture.plan.expand import Expansion, PlannedSong, expand
+from capture.plan.spec import PlanSpec
+from capture.plan.summary import Timing, summarize
+from capture.records import SessionRecord
+from capture.run import changes, events
+from capture.run.asked import Asked, read_profile
+from capture.run.ledger import Ledger
+from capture.run.runner import Job, utc_now
+from capture.songs.ingest import Prepared, prepare
+
+
+def begin(
+    asked: Asked,
+    folder: Folder,
+    ledger: Ledger,
+    open_rig: Callable[[], Rig],
+    observe: events.Observer,
+    stop: Callable[[], None],
+) -> tuple[Job, list[str]]:
+    """The job that is left, and a sentence for each song that cannot be used.
+
+    Raises:
+        BadInput: the dataset was begun with something else, a song would clip, none is usable.
+        DamagedData, StorageRefused, Interrupted.
+    """
+    frozen = _frozen(asked, ledger)
+    for name in folder.sweep(claim.file for claim in claims_of(ledger)):
+        observe(events.Note(f"{name}: no take claims it; moved to {LOST}/"))
+    if frozen is None:
+        _freeze(asked, folder, ledger)
+    added: list[SongRecord] = []
+    prepared = prepare(
+        asked.found.sources,
+        asked.spec.recipe,
+        folder.root,
+        {song.source: song for song in ledger.songs()},
+        progress=lambda source, step: observe(events.SongStep(source.where, step)),
+        stop=stop,
+        done=ledger.add_song if frozen is None else added.append,
+    )
+    unusable = [f"{source.where}: {reason}" for source, reason in prepared.unusable]
+    for message in unusable:
+        observe(events.Note(f"left out: {message}"))
+    _refuse_changed(prepared)
+    songs = _in_order(prepared, [*ledger.songs(), *added])
+    expansion = _expand(asked, songs, ledger)
+    if frozen is not None:
+        old = expand(frozen, asked.controls, _planned_before(ledger), ledger.splits())
+        _refuse(folder, changes.of_takes(old, expansion))
+        for song in added:
+            ledger.add_song(song)
+        _freeze(asked, folder, ledger)
+    ledger.set_splits(dict(expansion.splits))
+    ledger.set_fact("songs", canonical([song.song_id for song in songs]))
+    ledger.set_fact("totals", canonical(_totals(asked, expansion)))
+    job = Job(
+        folder=folder,
+        ledger=ledger,
+        expansion=expansion,
+        songs={song.song_id: song for song in songs},
+        profile=asked.profile,
+        limits=asked.spec.checks,
+        session=_session(asked),
+        open_rig=open_rig,
+        observe=observe,
+        stop=stop,
+    )
+    return job, unusable
+
+
+def _frozen(asked: Asked, ledger: Ledger) -> PlanSpec | None:
+    """The plan that the takes were recorded by; None if there are no takes yet."""
+    before = {kind: ledger.document(ledger.fact(f"{kind}_sha256")) for kind in ("plan", "rig")}
+    if not ledger.take_ids() or before["plan"] is None or before["rig"] is None:
+        same = (asked.plan.text, asked.rig.text) == (before["plan"], before["rig"])
+        if not same:
+            ledger.restart()
+        return None
+    plan = read(before["plan"], "the dataset's plan.yaml").check(PlanSpec)
+    rig = read_profile(read(before["rig"], "the dataset's rig.yaml"))
+    rig = rig.model_copy(
+        update={"audio": rig.audio.model_copy(update={"sample_rate_hz": plan.sample_rate_hz})}
+    )
+    refused = changes.of_plan(plan, asked.spec) + changes.of_rig(rig, asked.profile)
+    _refuse(Folder(ledger.path.parent), refused)
+    return plan
+
+
+def frozen_controls(ledger: Ledger) -> tuple[Control, ...]:
+    """The controls of the rig that a dataset was begun with. Raises DamagedData."""
+    text = ledger.document(ledger.fact("rig_sha256"))
+    if text is None:
+        raise DamagedData(f"{ledger.path}: names no rig; the dataset was never begun")
+    return read_profile(read(text, "the dataset's rig.yaml")).control_values
+
+
+def _refuse(folder: Folder, refused: list[str]) -> None:
+    if refused:
+        raise BadInput(
+            f"{folder.root}: was begun with something else, and takes can only be added to it:",
+            *refused,
+            "Put it back as it was, or begin another dataset with --out.",
+        )
+
+
+def _refuse_changed(prepared: Prepared) -> None:
+    if prepared.changed:
+        raise BadInput(
+            *(
+                f"song {source.where}: the file is not the one that the dataset was begun with "
+                f"(SHA-256 {record.source_sha256[:12]}...); put that file back, or give the new "
+                "one another name"
+                for source, record in prepared.changed
+            )
+        )
+
+
+def _in_order(prepared: Prepared, known: list[SongRecord]) -> list[SongRecord]:
+    """In the order in which the dataset got them; within one preparation, as listed."""
+    usable = {song.song_id for song in prepared.songs}
+    songs = [song for song in known if song.song_id in usable]
+    if not songs:
+        messages = [f"{source.where}: {reason}" for source, reason in prepared.unusable]
+        raise BadInput("no song can be used:", *messages)
+    return songs
+
+
+def _expand(asked: Asked, songs: list[SongRecord], ledger: Ledger) -> Expansion:
+    try:
+        return expand(asked.spec, asked.controls, list(map(_planned, songs)), ledger.splits())
+    except DocumentFaults as error:
+        raise asked.plan.refuse(error.faults) from None
+
+
+def _planned(song: SongRecord) -> PlannedSong:
+    return PlannedSong(song.song_id, song.source_sha256, song.num_frames)
+
+
+def _planned_before(ledger: Ledger) -> list[PlannedSong]:
+    import json
+
+    before = set(json.loads(ledger.fact("songs") or "[]"))
+    return [_planned(song) for song in ledger.songs() if song.song_id in before]
+
+
+def _freeze(asked: Asked, folder: Folder, ledger: Ledger) -> None:
+    """Makes this plan and this rig the dataset's; writes plan.yaml, rig.yaml, dataset.json."""
+    hashes: dict[str, str] = {}
+    documents: dict[str, Document] = {"plan": asked.plan, "rig": asked.rig}
+    for kind, document in documents.items():
+        data = document.text.encode()
+        hashes[kind] = hashlib.sha256(data).hexdigest()
+        ledger.add_document(hashes[kind], kind, document.text)
+        ledger.set_fact(f"{kind}_sha256", hashes[kind])
+        path = folder.root / f"{kind}.yaml"
+        if not path.is_file() or path.read_bytes() != data:
+            files.write_text(path, document.text)
+    folder.write_identity(asked.spec.name, hashes["plan"], hashes["rig"], capture.__version__)
+
+
+def _totals(asked: Asked, expansion: Expansion) -> dict[str, float]:
+    """What ``capture status`` needs to say how long the rest takes."""
+    found = summarize(expansion, timing(asked))
+    return {"takes": found.takes, "audio_s": found.audio_s, "wall_s": found.wall_s}
+
+
+def timing(asked: Asked) -> Timing:
+    """What the rig costs besides audio."""
+    settle = asked.profile.settle
+    return Timing(settle.after_open_s, settle.between_takes_s, asked.profile.simulated)
+
+
+def _session(asked: Asked) -> SessionRecord:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return SessionRecord(
+        session_id=f"{stamp}-{uuid.uuid4().hex[:6]}",
+        started_at=utc_now(),
+        ended_at=None,
+        outcome=None,
+        fault=None,
+        plan_sha256=hashlib.sha256(asked.plan.text.encode()).hexdigest(),
+        rig_sha256=hashlib.sha256(asked.rig.text.encode()).hexdigest(),
+        capture_version=capture.__version__,
+    )

@@ -1,0 +1,260 @@
+"""The take checks: does this recording look like this song through a compressor?
+
+``TakeMeter`` is fed the take block by block: the song x as it was sent, the output y and the
+control voltage v, cut so that frame 0 of all three belongs together. It keeps sums and two short
+windows, so its memory does not depend on the song's length. ``verdicts`` then judges.
+
+* frames           recorded frames less planned frames.
+* full_scale_run   longest run of samples at full scale on any input: clipping. A peak that
+                   touches full scale once is no proof; a run is.
+* stuck_run        longest run of identical samples on a return. A converter's noise never repeats
+                   itself for long; a dead link does.
+* level_left/right RMS of the return against what was sent, in dB. A dead channel is far below
+                   anything a compressor does. Unverified where the song itself is silent.
+* polarity, swap   normalised correlations of each return with its own channel and the other.
+                   Gain is positive, so a compressor cannot turn the sign of the correlation.
+                   Unverified where both channels of the song are alike.
+* lag_head/tail    delay of the return against the song, left over after the cut, in a loud window
+                   near each end. Lost or doubled frames in between make them differ; a wrong cut
+                   moves both. Unverified where the music has no clear correlation peak.
+* cv_scatter       the output that the CV's gain predicts, x 10^(g/20), against the output, in
+                   blocks: the rms deviation in dB about its median (make-up and static gain drop
+                   out). A dead, foreign or late CV does not follow the audio. Unverified where
+                   the gain hardly moves.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capture.errors import MeasurementFailed
+from capture.model import CheckLimits, CheckResult, GainLaw
+from capture.signal import delay
+from capture.signal.levels import FULL_SCALE, TOP_CODE, dbfs, longest_run
+
+ALGORITHM_VERSION = "checks-1"
+Codes = NDArray[np.int32]
+Window = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+WINDOW_FRAMES = 16384
+LOUD_DBFS = -45.0
+"""A window must be this loud for its lag to be measured."""
+SEARCH_FRAMES = 4096
+CLEAR_PEAK = 25.0
+"""Correlation peak over rms that a lag in music must show before it is believed."""
+GAIN_FRAMES = 2048
+"""Length of the blocks in which gains are compared: longer than any lag left."""
+GAIN_LOUD_DB = 30.0
+"""Blocks this far below the loudest are left out of the gain comparison: noise counts there."""
+MOVING_DB = 1.0
+"""The gain must move at least this far (5th to 95th percentile) for its scatter to mean much."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakeLevels:
+    """What the recording holds; None where there is no level. Full scale is 1 or 0 dBFS."""
+
+    peak_left_dbfs: float | None
+    peak_right_dbfs: float | None
+    rms_left_dbfs: float | None
+    rms_right_dbfs: float | None
+    cv_min_fs: float
+    cv_max_fs: float
+    cv_mean_fs: float
+
+
+class TakeMeter:
+    """Accumulates one take. ``law`` is used to predict gain from the CV."""
+
+    def __init__(self, sample_rate_hz: int, law: GainLaw) -> None:
+        self.frames = 0
+        self._rate = sample_rate_hz
+        self._law = law
+        self._peak = np.zeros(3)
+        self._cv_range = [math.inf, -math.inf]
+        self._cv_sum = 0.0
+        # Inner products of (x left, x right, y left, y right).
+        self._products = np.zeros((4, 4))
+        self._runs = [_Run() for _ in range(6)]
+        self._head: Window | None = None
+        self._tail: Window | None = None
+        self._gains: list[NDArray[np.float64]] = []
+
+    def add(self, sent: Codes, output: Codes, cv: Codes) -> None:
+        """One block: ``sent`` and ``output`` (frames, 2), ``cv`` (frames,), left-justified."""
+        x, y = sent / FULL_SCALE, output / FULL_SCALE
+        v = cv / FULL_SCALE
+        self.frames += len(y)
+        for column, codes in enumerate((output[:, 0], output[:, 1], cv)):
+            self._peak[column] = max(self._peak[column], float(np.abs(codes / FULL_SCALE).max()))
+            self._runs[column].add((codes >= TOP_CODE) | (codes <= -(2**31)))
+            self._runs[3 + column].add_equal(codes)
+        self._cv_range = [min(self._cv_range[0], v.min()), max(self._cv_range[1], v.max())]
+        self._cv_sum += float(v.sum())
+        both = np.concatenate([x, y], axis=1)
+        self._products += both.T @ both
+        self._keep_windows(x, y)
+        self._gains.append(self._block_gains(x, y, v))
+
+    def levels(self) -> TakeLevels:
+        rms = np.sqrt(np.diag(self._products)[2:] / max(1, self.frames))
+        return TakeLevels(
+            peak_left_dbfs=dbfs(float(self._peak[0])),
+            peak_right_dbfs=dbfs(float(self._peak[1])),
+            rms_left_dbfs=dbfs(float(rms[0])),
+            rms_right_dbfs=dbfs(float(rms[1])),
+            cv_min_fs=float(self._cv_range[0]),
+            cv_max_fs=float(self._cv_range[1]),
+            cv_mean_fs=self._cv_sum / max(1, self.frames),
+        )
+
+    def verdicts(
+        self, planned_frames: int, expected_lag: Sequence[float], limits: CheckLimits
+    ) -> tuple[CheckResult, ...]:
+        """Every check. ``expected_lag``: the fractions left after the cut, (left, right)."""
+        missing = self.frames - planned_frames
+        length = CheckResult("frames", missing, 0, "fail" if missing else "pass")
+        if not self.frames:
+            return (length,)
+        full = max(run.longest for run in self._runs[:3])
+        stuck = max(run.longest for run in self._runs[3:])
+        return (
+            length,
+            _below("full_scale_run_frames", full, limits.full_scale_run_frames),
+            _below("stuck_run_frames", stuck, limits.stuck_run_frames),
+            self._level("level_left_db", 0, limits.dead_below_db),
+            self._level("level_right_db", 1, limits.dead_below_db),
+            self._polarity(),
+            self._swap(),
+            self._lag("lag_head_frames", self._head, expected_lag, limits.lag_frames),
+            self._lag("lag_tail_frames", self._tail, expected_lag, limits.lag_frames),
+            self._cv_scatter(limits.cv_scatter_db),
+        )
+
+    def _keep_windows(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
+        """Keeps the loudest window of the first loud block, and that of the last one."""
+        count = len(x) // WINDOW_FRAMES
+        if not count:
+            return
+        power = (x[: count * WINDOW_FRAMES] ** 2).reshape(count, -1).mean(axis=1)
+        best = int(np.argmax(power))
+        if power[best] < 10 ** (LOUD_DBFS / 10):
+            return
+        part = slice(best * WINDOW_FRAMES, (best + 1) * WINDOW_FRAMES)
+        self._tail = (x[part].copy(), y[part].copy())
+        if self._head is None:
+            self._head = self._tail
+
+    def _block_gains(
+        self, x: NDArray[np.float64], y: NDArray[np.float64], v: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Per gain block: power sent, power returned, power that the CV predicts."""
+        count = len(x) // GAIN_FRAMES
+        gain = np.exp(v * (self._law.gain_db_per_fs * math.log(10) / 10))
+        sent = (x**2).sum(axis=1)
+        columns = (sent, (y**2).sum(axis=1), sent * gain)
+        used = count * GAIN_FRAMES
+        return np.stack([c[:used].reshape(count, GAIN_FRAMES).sum(axis=1) for c in columns], axis=1)
+
+    def _level(self, name: str, channel: int, limit: float) -> CheckResult:
+        sent, received = self._products[channel, channel], self._products[2 + channel, 2 + channel]
+        if sent < self.frames * 10 ** ((LOUD_DBFS - 15) / 10):
+            return CheckResult(name, None, limit, "unverified")
+        if received <= 0:
+            return CheckResult(name, None, limit, "fail")
+        level_db = 10 * math.log10(received / sent)
+        return CheckResult(name, level_db, limit, "fail" if level_db < limit else "pass")
+
+    def _correlations(self) -> NDArray[np.float64]:
+        """Normalised correlations; rows: x left, x right; columns: y left, y right."""
+        norm = np.sqrt(np.diag(self._products))
+        scale = np.outer(norm, norm)
+        return np.divide(self._products, scale, out=np.zeros((4, 4)), where=scale > 0)[:2, 2:]
+
+    def _polarity(self) -> CheckResult:
+        own = np.diag(self._correlations())
+        worst = float(own[int(np.argmax(np.abs(own)))]) if (own > 0).all() else float(own.min())
+        verdict = "fail" if worst < -0.3 else "pass" if worst > 0.3 else "unverified"
+        return CheckResult("polarity", worst, -0.3, verdict)
+
+    def _swap(self) -> CheckResult:
+        """How much better the returns match the other channel than their own; negative is good."""
+        match = np.abs(self._correlations())
+        excess = float(match[0, 1] + match[1, 0] - match[0, 0] - match[1, 1])
+        if abs(excess) < 0.02 or match.max() < 0.3:
+            return CheckResult("swap", excess, 0.02, "unverified")
+        return CheckResult("swap", excess, 0.02, "fail" if excess > 0 else "pass")
+
+    def _lag(
+        self, name: str, window: Window | None, expected: Sequence[float], limit: float
+    ) -> CheckResult:
+        """The lag that is not the known fraction; of the channel with the clearer peak."""
+        found: list[tuple[float, float]] = []
+        for channel in (0, 1) if window else ():
+            assert window is not None
+            try:
+                lag = delay.estimate(
+                    window[0][:, channel],
+                    window[1][:, channel],
+                    self._rate,
+                    -SEARCH_FRAMES,
+                    SEARCH_FRAMES,
+                    CLEAR_PEAK,
+                )
+            except MeasurementFailed:
+                continue
+            found.append((lag.peak_to_rms, lag.frames - expected[channel]))
+        if not found:
+            return CheckResult(name, None, limit, "unverified")
+        excess = max(found)[1]
+        return CheckResult(name, excess, limit, "fail" if abs(excess) > limit else "pass")
+
+    def _cv_scatter(self, limit: float) -> CheckResult:
+        power = np.concatenate(self._gains) if self._gains else np.zeros((0, 3))
+        name = "cv_scatter_db"
+        # Edges: a block in which the song begins or ends tells more of the edge than of the gain.
+        loud = power[:, 0] > power[:, 0].max(initial=0) * 10 ** (-GAIN_LOUD_DB / 10)
+        power = power[loud & (power > 0).all(axis=1)]
+        if len(power) < 8:
+            return CheckResult(name, None, limit, "unverified")
+        audio_db = 10 * np.log10(power[:, 1] / power[:, 0])
+        cv_db = 10 * np.log10(power[:, 2] / power[:, 0])
+        error_db = audio_db - cv_db
+        # Robust: the median absolute deviation, scaled to a normal distribution's sigma.
+        scatter_db = 1.4826 * float(np.median(np.abs(error_db - np.median(error_db))))
+        moved = [float(np.subtract(*np.percentile(g, (95, 5)))) for g in (audio_db, cv_db)]
+        if scatter_db > limit:
+            return CheckResult(name, scatter_db, limit, "fail")
+        return CheckResult(
+            name, scatter_db, limit, "pass" if min(moved) > MOVING_DB else "unverified"
+        )
+
+
+class _Run:
+    """The longest run of a property across blocks."""
+
+    def __init__(self) -> None:
+        self.longest = 0
+        self._open = 0
+        self._last: int | None = None
+
+    def add(self, mask: NDArray[np.bool_]) -> None:
+        longest, self._open = longest_run(mask, self._open)
+        self.longest = max(self.longest, longest)
+
+    def add_equal(self, codes: Codes) -> None:
+        """Counts repeats: a run of n identical samples is n - 1 repeats."""
+        repeats = np.empty(len(codes), bool)
+        repeats[0] = self._last is not None and int(codes[0]) == self._last
+        np.equal(codes[1:], codes[:-1], out=repeats[1:])
+        self._last = int(codes[-1])
+        self.add(repeats)
+
+
+def _below(name: str, figure: int, limit: int) -> CheckResult:
+    return CheckResult(name, figure, limit, "fail" if figure >= limit else "pass")

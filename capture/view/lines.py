@@ -1,0 +1,122 @@
+"""A session as plain lines, for logs and pipes; and as JSON, an event a line."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+from collections.abc import Mapping
+from typing import Any, TextIO, cast
+
+from capture.model import Setting
+from capture.run import events
+from capture.view.progress import Progress
+from capture.view.text import amount, hours, level
+
+
+def say(event: events.Event, progress: Progress) -> str | None:
+    """The line for an event; None for one that is not worth a line."""
+    match event:
+        case events.Note(message):
+            return message
+        case events.SongStep(song, "writing"):
+            return f"song {song}: resampled and normalised"
+        case events.SessionStarted():
+            return _started(event)
+        case events.Calibrated(calibration):
+            left, right = calibration.delays["left"], calibration.delays["right"]
+            return (
+                f"latency: {calibration.latency_frames} frames; left {left.delay_frames:.3f} "
+                f"+-{left.uncertainty_frames:.4f}, right {right.delay_frames:.3f} "
+                f"+-{right.uncertainty_frames:.4f}; gain law: {_law(calibration.law.origin)}"
+            )
+        case events.KnobsSet(setting, confirmed):
+            return f"knobs: {setting} ({confirmed.replace('_', ' ')})"
+        case events.TakeVoid(take, attempt, reasons):
+            return f"void: {take.song_id}, attempt {attempt}: {'; '.join(reasons)}"
+        case events.TakeDone(take, record):
+            left_s = progress.left_s
+            rest = f", {hours(left_s)} left" if left_s is not None else ""
+            return (
+                f"{record.status} {progress.done}/{progress.to_record}: {take.song_id}, "
+                f"{level(record.rms_left_dbfs)}{rest}"
+            )
+        case events.SessionEnded():
+            return _ended(event)
+        case _:
+            return None
+
+
+def _law(origin: str) -> str:
+    return "the rig profile's, not measured" if origin == "expected" else "measured"
+
+
+def _started(event: events.SessionStarted) -> str:
+    have = f"{event.captured} of {amount(event.planned, 'take')} captured"
+    rejected = f", {event.rejected} rejected" if event.rejected else ""
+    if not event.to_record:
+        return f"{event.dataset}: {have}{rejected}; nothing to do"
+    return (
+        f"{event.dataset}: {have}{rejected}; {amount(event.to_record, 'take')} to record "
+        f"({hours(event.audio_s)} of audio)"
+    )
+
+
+def _ended(event: events.SessionEnded) -> str:
+    pace = f", {event.audio_s / event.wall_s:.0f} times real time" if event.audio_s else ""
+    rejected = f", {event.rejected} rejected" if event.rejected else ""
+    words = {"limit": "limit reached", "fault": "stopped by a fault"}
+    return (
+        f"{words.get(event.outcome, event.outcome)}: {event.captured} of "
+        f"{amount(event.planned, 'take')} captured{rejected} ({hours(event.wall_s)}{pace})"
+    )
+
+
+class LinesView:
+    """Writes a line for each event that is worth one."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._progress = Progress()
+
+    def __call__(self, event: events.Event) -> None:
+        self._progress.add(event)
+        line = say(event, self._progress)
+        if line is not None:
+            print(line, file=self._stream, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class JsonView:
+    """Writes every event as one JSON object in a line, with its kind under ``event``."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __call__(self, event: events.Event) -> None:
+        data = {"event": type(event).__name__, **_fields(event)}
+        print(json.dumps(data, allow_nan=False), file=self._stream, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+def plain(value: object) -> Any:
+    """A record as JSON knows it."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, Setting):
+        return {name: plain(item) for name, item in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _fields(value)
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in cast(Mapping[str, object], value).items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in cast(list[object], value)]
+    return value
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    return {item.name: plain(getattr(record, item.name)) for item in dataclasses.fields(record)}
