@@ -165,7 +165,7 @@ def test_settling_is_silence(ideal, at, release):
     assert gains[0] == pytest.approx(gains[1], abs=rest_db if release is AUTO else 1e-9)
 
 
-EDITS = st.lists(st.tuples(st.integers(0, 60000), st.integers(-3000, 3000)), max_size=4)
+EDITS = st.lists(st.tuples(st.integers(0, 50000), st.integers(-3000, 3000)), max_size=4)
 
 
 @settings(max_examples=30, deadline=None)
@@ -184,19 +184,12 @@ def test_lost_and_doubled_frames_are_just_that(ideal, at, edits):
     play = noise(1.0)
     silence = np.zeros((20000, 2), np.int32)
     clean = record(opened(ideal(), at()), np.concatenate([play, silence]))
-    expected, read = [], 0
     for frame, count in edits:
-        expected += [clean[read : max(frame, read)]]
-        read = max(frame, read)
-        if count > 0:
-            read = read + count
-        else:
-            expected += [clean[max(0, frame + count) : frame]]
-    expected = np.concatenate([*expected, clean[read:]])[: len(play)]
+        repeated = clean[max(0, frame + min(0, count)) : frame]
+        rest = clean[frame + max(0, count) :]
+        clean = np.concatenate([clean[:frame], repeated if count < 0 else repeated[:0], rest])
     got = record(opened(ideal({"always": always}), at()), play)
-    assert len(got) == len(play)
-    if all(b[0] >= a[0] + max(0, a[1]) for a, b in itertools.pairwise(edits)):
-        np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(got, clean[: len(play)])
 
 
 def test_swap_invert_dead(ideal, at):

@@ -229,13 +229,14 @@ def test_without_numba_it_runs_all_the_same(packaged, at, monkeypatch):
     assert len(recorded) == len(truth.gain_db) == RATE // 10
 
 
-def test_a_cache_that_cannot_be_written_does_not_matter(monkeypatch):
+@pytest.mark.parametrize("damage", [RuntimeError("no locator"), OSError(), EOFError()])
+def test_a_cache_that_cannot_be_used_does_not_matter(monkeypatch, damage):
     numba = pytest.importorskip("numba")
     from capture.hardware.simulated import law
 
     def njit(signature, cache=False):
         if cache:
-            raise RuntimeError("cannot cache function: no locator available")
+            raise damage
         return lambda function: function
 
     monkeypatch.setattr(numba, "njit", njit)

@@ -14,7 +14,7 @@ leaks through its own release resistor. Otherwise each decays alone. u is held f
 the step is exact (``network.py``). A frame's r is read before its update.
 
 The loop is plain Python, with scalars in locals, and where numba can be imported the same function
-is compiled: 60 times faster. Both give the same bits, because the loop does nothing but IEEE
+is compiled: some 25 times faster. Both give the same bits, because the loop does nothing but IEEE
 additions, multiplications and comparisons, in one order (numba contracts nothing unless asked to
 with fastmath). That is why ``circuit`` has its power of ten from a table and a polynomial: libm's
 and a compiler's own might differ in the last bit.
@@ -154,5 +154,5 @@ def _compiled(law: str) -> Callable[..., State] | None:
     signature = pair(floats, floats, pair, eight, numba.float64, numba.float64, floats)
     try:
         return jit(signature, cache=True)(LOOPS[law])
-    except (RuntimeError, OSError):  # no folder that the cache could be written to
+    except Exception:  # a cache that cannot be written, or is damaged, is done without
         return jit(signature)(LOOPS[law])

@@ -17,6 +17,7 @@ from capture.hardware.ports import Interval, Label, Proof, Rig, Samples
 from capture.hardware.profile import RigProfile
 from capture.hardware.simulated import law
 from capture.hardware.simulated.chain import Chain, Truth, Wiring, inputs_of
+from capture.hardware.simulated.edits import double, lose, up_to
 from capture.hardware.simulated.unit import Unit
 from capture.hardware.simulation import CONTROLS, AnyFault, KnobFault, Ok, Simulation
 from capture.model import Setting
@@ -109,7 +110,8 @@ class SimulatedRecording:
             emitted += len(block)
             if end is not None and emitted >= end * audio.sample_rate_hz:
                 break
-            yield block
+            if len(block):
+                yield block
         if end is not None:
             audio.lost = True
             raise HardwareFault(
@@ -144,35 +146,11 @@ class SimulatedRecording:
 
     def _edited(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
         """Loses and doubles frames, and hands out no more than were played."""
-        rate_hz = self._audio.sample_rate_hz
-        edits = [(round(at_s * rate_hz), frames) for at_s, frames in self._wiring.edits]
-        if not edits:
-            yield from blocks
-            return
-        waiting = np.zeros((0, len(self._audio.inputs)), np.int32)
-        before = waiting
-        first = emitted = skip = 0
-        for block in blocks:
-            pieces: list[Samples] = [waiting]
-            joined = np.concatenate([before, block])  # so that doubled frames can reach back
-            at = len(before)
-            while edits and edits[0][0] < first + len(block):
-                frame, lost = edits.pop(0)
-                cut = max(at, frame - first + len(before))
-                pieces.append(joined[at:cut][skip:])
-                skip = max(0, skip - (cut - at)) + max(0, lost)
-                pieces.append(joined[max(0, cut + lost) : cut] if lost < 0 else waiting[:0])
-                at = cut
-            pieces.append(joined[at:][skip:])
-            skip = max(0, skip - (len(joined) - at))
-            first += len(block)
-            before = joined[-CHUNK_FRAMES:]
-            waiting = np.concatenate(pieces)
-            ready = min(len(waiting), self._played - emitted)
-            emitted += ready
-            if ready:
-                yield waiting[:ready]
-            waiting = waiting[ready:]
+        edits = self._wiring.edits
+        for at_s, frames in edits:
+            frame = round(at_s * self._audio.sample_rate_hz)
+            blocks = lose(blocks, frame, frames) if frames > 0 else double(blocks, frame, -frames)
+        return up_to(blocks, lambda: self._played) if edits else blocks
 
 
 def _chunks(blocks: Iterable[Samples]) -> Iterator[Samples]:
