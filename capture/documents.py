@@ -96,15 +96,20 @@ def read(text: str, source: str) -> Document:
     """Parses one YAML document whose top is a mapping. Raises BadInput."""
     from ruamel.yaml import YAML
 
-    yaml: Any = YAML(typ="rt", pure=True)
+    if len(text) > MAX_CHARACTERS:
+        raise BadInput(f"{source}: too large: at most {MAX_CHARACTERS} characters")
+    yaml: Any = YAML(typ="safe", pure=True)
+    reader = _Reader(source)
     try:
-        tree = yaml.load(io.StringIO(text))
-    except RecursionError:
-        raise BadInput(f"{source}: nested too deeply (at most {MAX_DEPTH} levels)") from None
+        root = yaml.compose(io.StringIO(text))
+        data = reader.plain(root, ()) if root else None
+    except (RecursionError, BadInput):
+        raise BadInput(
+            f"{source}: too large: at most {MAX_NODES} values and {MAX_DEPTH} levels "
+            "(does an alias contain itself?)"
+        ) from None
     except Exception as error:  # the parser lets many kinds escape on malformed text
         raise _unreadable(source, error) from None
-    reader = _Reader(source)
-    data = reader.plain(tree, ())
     if not isinstance(data, dict):
         reader.faults.append(Fault((), "must be a mapping of keys to values"))
         data = {}
@@ -123,10 +128,9 @@ def _unreadable(source: str, error: Any) -> BadInput:
 
 
 class _Reader:
-    """Turns the parser's tree into plain data, noting lines and faults on the way."""
+    """Turns the parser's nodes into plain data, noting lines and faults on the way."""
 
-    def __init__(self, source: str) -> None:
-        self.source = source
+    def __init__(self) -> None:
         self.lines: dict[KeyPath, int] = {(): 1}
         self.faults: list[Fault] = []
         self.nodes = 0
@@ -134,51 +138,79 @@ class _Reader:
     def plain(self, node: Any, path: KeyPath) -> Any:
         self.nodes += 1
         if self.nodes > MAX_NODES or len(path) > MAX_DEPTH:
-            raise BadInput(
-                f"{self.source}: too large: at most {MAX_NODES} values and {MAX_DEPTH} levels "
-                "(does an alias contain itself?)"
-            )
-        if isinstance(node, Mapping):
-            return self._mapping(cast(Mapping[Any, Any], node), path)
-        if isinstance(node, (list, tuple, set)):
-            items = list(cast(Iterable[Any], node))
-            for index in range(len(items)):
-                self._note(node, "item", index, (*path, index))
-            return [self.plain(item, (*path, index)) for index, item in enumerate(items)]
-        return self._scalar(node, path)
+            raise _TooLarge
+        self.lines.setdefault(path, node.start_mark.line + 1)
+        kind = _kind(node)
+        if kind not in TAGS[node.id]:
+            self._fault(path, f"the tag {str(node.tag)!r} has no meaning here; remove it")
+        if node.id == "mapping":
+            return self._mapping(node, path)
+        if node.id == "sequence":
+            return [self.plain(item, (*path, index)) for index, item in enumerate(node.value)]
+        return self._scalar(kind, node.value, path)
 
-    def _scalar(self, node: Any, path: KeyPath) -> Any:
-        if node is None or isinstance(node, bool):
-            return node
-        if isinstance(node, int):
-            # ruamel gives a boolean of its own, which is an int, where an anchor names one.
-            return bool(node) if type(node).__name__ == "ScalarBoolean" else int(node)
-        if isinstance(node, bytes):
-            self.faults.append(Fault(path, "must be text, not binary data"))
+    def _scalar(self, kind: str, text: str, path: KeyPath) -> Any:
+        if kind == "null":
+            return None
+        if kind == "bool":
+            return text.lower() in ("true", "yes", "on", "y")
+        if kind in ("int", "float"):
+            return self._number(kind, text, path)
+        return self._text(text, path)
+
+    def _number(self, kind: str, text: str, path: KeyPath) -> float:
+        digits = text.replace("_", "").lower()
+        base = 0 if digits.lstrip("+-")[:2] in ("0x", "0o", "0b") else 10
+        try:
+            number = int(digits[:MAX_DIGITS], base) if kind == "int" else float(digits)
+        except ValueError:
+            number = math.nan
+        if len(digits) > MAX_DIGITS or not math.isfinite(number):
+            self._fault(path, f"must be a finite number, not {text[:MAX_DIGITS]}")
+            return 0
+        return number
+
+    def _text(self, text: str, path: KeyPath) -> str:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            self._fault(path, f"{text!a} is no text: an escape in it names half a character")
             return ""
-        if not isinstance(node, float):
-            return str(node)
-        if not math.isfinite(node):
-            self.faults.append(Fault(path, "must be a finite number"))
-            return 0.0
-        return float(node)
+        return text
 
-    def _mapping(self, node: Mapping[Any, Any], path: KeyPath) -> Plain:
+    def _mapping(self, node: Any, path: KeyPath) -> Plain:
         result: Plain = {}
-        for key, value in node.items():
-            if not isinstance(key, str):
-                self._note(node, "key", key, (*path, str(key)))
-                self.faults.append(Fault((*path, str(key)), "a key must be text"))
+        merged: list[Any] = []
+        for key, value in node.value:
+            if _kind(key) == "merge":
+                merged += value.value if value.id == "sequence" else [value]
                 continue
-            here = (*path, str(key))
-            self._note(node, "key", key, here)
-            result[str(key)] = self.plain(value, here)
+            line = key.start_mark.line + 1
+            name = self._text(key.value, path) if key.id == "scalar" else "?"
+            here = (*path, name)
+            if name in result:
+                message = f"is given twice, first in line {self.lines[here]}; remove one"
+                self.faults.append(Fault(here, message, line))
+                continue
+            self.lines[here] = line
+            if key.id != "scalar" or _kind(key) not in TEXT:
+                self._fault(here, "a key must be text")
+            result[name] = self.plain(value, here)
+        for other in merged:
+            if getattr(other, "id", None) != "mapping":
+                self._fault(path, "<< takes a mapping, or a list of mappings")
+                continue
+            for name, value in self.plain(other, path).items():
+                result.setdefault(name, value)
         return result
 
-    def _note(self, node: Any, kind: str, key: Any, path: KeyPath) -> None:
-        # A merged or tagged node has no line of its own: its parent's is shown.
-        with contextlib.suppress(AttributeError, KeyError, TypeError, IndexError):
-            self.lines[path] = getattr(node.lc, kind)(key)[0] + 1
+    def _fault(self, path: KeyPath, message: str) -> None:
+        self.faults.append(Fault(path, message))
+
+
+def _kind(node: Any) -> str:
+    """``int`` for ``tag:yaml.org,2002:int``; other tags as they are."""
+    return str(node.tag).removeprefix("tag:yaml.org,2002:")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -78,7 +78,10 @@ def test_cv_lies_in_the_recording_where_its_delay_says(ideal, at):
 def test_pass_band_of_the_delay():
     f = np.linspace(0.001, 0.5, 500)
     for fraction in np.linspace(0, 0.99, 23):
-        response = np.exp(-2j * np.pi * np.outer(f, np.arange(32))) @ fractional_taps(fraction)
+        response = (
+            np.exp(-2j * np.pi * np.outer(f, np.arange(32)))
+            @ fractional_taps(np.array([fraction]))[0]
+        )
         level = 20 * np.log10(np.abs(response))
         delay = -np.unwrap(np.angle(response)) / (2 * np.pi * f) - 15 - fraction
         assert np.abs(level[f < 0.44]).max() < 0.02

@@ -26,12 +26,16 @@ _BETA = 6.0
 _HARMONICS = {1: 1.0, 2: 0.25, 3: 0.5, 5: 0.2}
 
 
-def fractional_taps(fraction: float) -> Floats:
-    """Taps (32,) that delay by 15 + ``fraction`` frames, 0 <= fraction < 1."""
-    t = np.arange(TAPS) - (TAPS // 2 - 1) - fraction
+def fractional_taps(fraction: Floats) -> Floats:
+    """Taps (n, 32) that delay by 15 + ``fraction`` (n,) frames, 0 <= fraction < 1."""
+    t = np.arange(TAPS) - (TAPS // 2 - 1) - fraction[:, None]
     inside = np.clip(1 - (t / (TAPS / 2)) ** 2, 0, None)
     taps = np.sinc(t) * np.i0(_BETA * np.sqrt(inside))
-    return taps / taps.sum()
+    return taps / taps.sum(axis=1, keepdims=True)
+
+
+Filters = tuple[NDArray[np.int64], Floats]
+"""Delays: their whole frames (n,), and the taps (n, 32) of what remains."""
 
 
 class Delay:
@@ -44,44 +48,50 @@ class Delay:
     def __init__(self, delay_frames: float, drift_ppm: float = 0.0, before: float = 0.0) -> None:
         self._delay = delay_frames
         self._drift = drift_ppm * 1e-6
-        self._piece = int(min(1024, max(32, 1 / 32 / abs(self._drift or 1))))
+        self._piece = int(np.clip(1 / 32 / max(abs(self._drift), 1e-9), 32, 1024))
         self._start = -(math.ceil(delay_frames) + TAPS)  # the frame that self._past begins with
         self._past = np.full(-self._start, before)
-        self._fixed = self._filter(0)
+        self._fixed = self._filters(np.zeros(1))
 
     def process(self, x: Floats) -> Floats:
         """The next block (n,) delayed, (n,)."""
         first = self._start + len(self._past)
         self._past = np.concatenate([self._past, x])
-        y = self._drifting(first, len(x)) if self._drift else self._at(first, len(x), self._fixed)
-        past = math.ceil(self._delay_at(first + len(x))) + TAPS
-        drop = len(self._past) - past
+        y = (
+            self._drifting(first, len(x))
+            if self._drift
+            else self._at(first, len(x), self._fixed, 0)
+        )
+        (delay,) = self._delay_at(np.array([float(first + len(x))]))
+        drop = len(self._past) - (math.ceil(delay) + TAPS)
         if drop > 0:
             self._start += drop
             self._past = self._past[drop:]
         return y
 
-    def _delay_at(self, frame: int) -> float:
-        return max(self._delay + self._drift * frame, TAPS / 2)
+    def _delay_at(self, frame: Floats) -> Floats:
+        return np.maximum(self._delay + self._drift * frame, TAPS / 2)
 
-    def _filter(self, frame: int) -> tuple[int, Floats]:
-        """The whole frames and the taps of the delay at ``frame``."""
-        whole = math.floor(self._delay_at(frame))
-        return whole, fractional_taps(self._delay_at(frame) - whole)
+    def _filters(self, frame: Floats) -> Filters:
+        delay = self._delay_at(frame)
+        whole = np.floor(delay)
+        return whole.astype(np.int64), fractional_taps(delay - whole)
 
-    def _at(self, first: int, frames: int, filtered_by: tuple[int, Floats]) -> Floats:
-        whole, taps = filtered_by
-        start = first - whole - TAPS // 2 - self._start
+    def _at(self, first: int, frames: int, filters: Filters, index: int) -> Floats:
+        """``frames`` frames from ``first`` on, delayed by one of ``filters``."""
+        start = first - int(filters[0][index]) - TAPS // 2 - self._start
+        taps: Floats = filters[1][index]
         return np.convolve(self._past[start : start + frames + TAPS - 1], taps, "valid")
 
     def _drifting(self, first: int, frames: int) -> Floats:
         y = np.empty(frames)
         fade = np.arange(self._piece) / self._piece
-        end = self._filter(first)
-        for at in range(0, frames, self._piece):
-            begin, end = end, self._filter(first + at + self._piece)
+        starts = np.arange(0, frames + self._piece, self._piece, dtype=np.float64)
+        edges = self._filters(first + starts)
+        for index, at in enumerate(range(0, frames, self._piece)):
             count = min(self._piece, frames - at)
-            here, there = (self._at(first + at, count, taps) for taps in (begin, end))
+            here = self._at(first + at, count, edges, index)
+            there = self._at(first + at, count, edges, index + 1)
             y[at : at + count] = here + (there - here) * fade[:count]
         return y
 

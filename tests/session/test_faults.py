@@ -1,0 +1,64 @@
+"""Faults by script: each is found, each take recorded again, the dataset true at the end."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import Desk, hashes, rows
+
+FOUND = {
+    "swap": "swap",
+    "{kind: invert, channels: [left]}": "polarity",
+    "{kind: dead, channels: [right]}": "level_right_db",
+    "{kind: lost_frames, frames: 1, at_s: 0.9}": "lag_tail_frames",
+    "{kind: doubled_frames, frames: 1, at_s: 0.9}": "lag_tail_frames",
+    "{kind: lost_frames, frames: 64, at_s: 0.9}": "lag_tail_frames",
+    "{kind: gain, gain_db: 40}": "full_scale_run_frames",
+    "cv_unplugged": "cv_scatter_db",
+    "overflow": "stream_flags",
+}
+
+
+@pytest.mark.parametrize("fault", FOUND)
+def test_a_fault_voids_the_take_which_is_recorded_again(desk: Desk, fault: str) -> None:
+    desk.song("one.wav", 3.0, seed=1)
+    desk.song("two.wav", 3.0, seed=2)
+    plan = desk.plan(rig=desk.rig(faults=f"[ok, {fault}]"))
+    said = desk.ok("run", plan, "--out", "d", "--limit", "3")
+    void = [line for line in said.splitlines() if line.startswith("void")]
+    assert len(void) == 1
+    assert FOUND[fault] in void[0]
+    assert sorted(row["attempts"] for row in rows(desk.folder / "d")) == ["1", "1", "2"]
+    desk.ok("verify", "d")
+
+
+def test_a_take_that_never_passes_is_rejected_and_the_session_goes_on(desk: Desk) -> None:
+    plan = desk.plan(rig=desk.rig(faults="[ok, swap, swap, swap]"))
+    said = desk.fails(3, "run", plan, "--out", "d")
+    assert "1 takes failed" in said
+    assert len(rows(desk.folder / "d")) == 15
+    status = desk.json("status", "d")
+    assert (status["captured"], status["rejected"], status["remaining"]) == (15, 1, 0)
+    kept = list((desk.folder / "d/evidence/rejected").rglob("*.flac"))
+    assert len(kept) == 2
+    report = desk.json("verify", "d")
+    assert report["ok"] is True
+    assert report["rejected"] == 1
+
+
+def test_a_device_that_is_lost_ends_the_run_and_the_next_one_goes_on(desk: Desk) -> None:
+    plan = desk.plan(rig=desk.rig(faults="[ok, ok, {kind: unplug, at_s: 0.5}]"))
+    desk.fails(4, "run", plan, "--out", "d")
+    status = desk.json("status", "d")
+    assert status["captured"] == 2
+    assert status["last_fault"]
+    assert not list((desk.folder / "d/data").rglob("*.part"))
+    desk.rig(faults="[]")
+    desk.ok("run", plan, "--out", "d")
+    desk.plan("clean.yaml", rig="simulated")
+    desk.ok("run", "clean.yaml", "--out", "clean")
+    assert hashes(desk.folder / "d") == hashes(desk.folder / "clean")
+
+
+def test_no_signal_at_all_is_a_failure_with_its_reason(desk: Desk) -> None:
+    plan = desk.plan(rig=desk.rig(always="[{kind: dead, channels: [left]}]"))
+    assert "left return" in desk.fails(4, "run", plan, "--out", "d")
