@@ -31,7 +31,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports --no-logo
 
 unit: $(VENV)/.installed-dev
-	$(BIN)/pytest -q -n $(JOBS)
+	$(BIN)/pytest -q -n $(JOBS) --dist loadscope
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/pytest -q -s tests/benchmarks --benchmark-enable --benchmark-only

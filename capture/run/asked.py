@@ -8,10 +8,10 @@ from pathlib import Path
 
 from capture import presets
 from capture.documents import Document
-from capture.errors import BadInput, DocumentFaults
+from capture.errors import BadInput, DocumentFaults, Fault
 from capture.hardware.profile import RigProfile
 from capture.model import Control
-from capture.plan.expand import PlannedSong
+from capture.plan.expand import PlannedSong, song_faults
 from capture.plan.settings import Chosen, choose, faults
 from capture.plan.spec import PlanSpec
 from capture.songs.decode import UnusableSong, survey
@@ -59,13 +59,19 @@ def ask(plan: str, rig: str | None, folder: Path) -> Asked:
         profile = read_profile(rig_document)
     except BadInput as error:
         messages += error.messages
+    wrong: list[Fault] = []
+    found = Found((), (), ())
+    if spec:
+        found = find(spec.songs.paths, spec.songs.exclude, found_plan.folder)
+        wrong = song_faults(spec, len(found.sources))
     if spec and profile:
-        wrong = faults(spec, profile.control_values)
-        if not wrong:
+        impossible = faults(spec, profile.control_values)
+        if not impossible:
             chosen = choose(spec, profile.control_values)
-            wrong = [] if isinstance(chosen, Chosen) else chosen
-        if wrong:
-            messages += plan_document.refuse(wrong).messages
+            impossible = [] if isinstance(chosen, Chosen) else chosen
+        wrong += impossible
+    if wrong:
+        messages += plan_document.refuse(wrong).messages
     if messages or spec is None or profile is None or rig_document is None:
         raise BadInput(*messages)
     audio = profile.audio.model_copy(update={"sample_rate_hz": spec.sample_rate_hz})
@@ -74,7 +80,7 @@ def ask(plan: str, rig: str | None, folder: Path) -> Asked:
         spec=spec,
         rig=rig_document,
         profile=profile.model_copy(update={"audio": audio}),
-        found=find(spec.songs.paths, spec.songs.exclude, found_plan.folder),
+        found=found,
     )
 
 
@@ -97,7 +103,7 @@ def require_songs(asked: Asked) -> None:
 def survey_songs(asked: Asked, bad: Callable[[str], None]) -> list[PlannedSong]:
     """The songs as their headers describe them: enough to count, not to identify.
 
-    ``bad`` is told of each that cannot be used.
+    ``bad`` is told of each that cannot be used. Raises BadInput if too few are left for the plan.
     """
     songs: list[PlannedSong] = []
     for source in asked.found.sources:
@@ -107,4 +113,6 @@ def survey_songs(asked: Asked, bad: Callable[[str], None]) -> list[PlannedSong]:
             bad(str(error))
         else:
             songs.append(PlannedSong(source.where, source.where, frames))
+    if wrong := song_faults(asked.spec, len(songs)):
+        raise asked.plan.refuse(wrong)
     return songs

@@ -7,6 +7,7 @@ frame 0 of the files is then frame 0 of the song, but for a fraction that the ca
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,10 +17,8 @@ import numpy as np
 
 from capture.dataset.audio import BLOCK_FRAMES, FlacWriter, read_blocks
 from capture.hardware.ports import Audio, Interval, Label, Samples
-from capture.signal.checks import TakeMeter
-from capture.signal.levels import FULL_SCALE, dbfs
-
-Peaks = tuple[float | None, float | None, float | None]
+from capture.run.ahead import ahead
+from capture.signal.checks import Peaks, TakeMeter
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +46,28 @@ def record(
     """
     rate = audio.sample_rate_hz
     columns = [audio.inputs.index(name) for name in ("left", "right", "cv")]
-    to_play, to_compare = itertools.tee(_sent(route))
     silence = itertools.repeat(
         np.zeros((BLOCK_FRAMES, 2), np.int32), -(-route.latency_frames // BLOCK_FRAMES)
     )
     tail = _cut(silence, 0, route.latency_frames)
-    recording = audio.record(itertools.chain(to_play, tail), label)
-    stream = iter(recording)
-    received = _cut(stream, route.latency_frames, route.frames)
+    recording = audio.record(itertools.chain(_sent(route), tail), label)
     done = 0
-    with FlacWriter(targets[0], rate, 2) as output, FlacWriter(targets[1], rate, 1) as cv:
-        for sent, block in zip(to_compare, received, strict=False):
-            back = np.ascontiguousarray(block[:, columns])
-            output.write(back[:, :2])
-            cv.write(back[:, 2])
-            meter.add(sent[: len(back)], back[:, :2], back[:, 2])
-            done += len(back)
-            progress(done, _peaks(back))
-    for _ in stream:  # whatever is left must be taken before the interval is known
-        pass
+    with (
+        contextlib.closing(ahead(recording)) as stream,
+        FlacWriter(targets[0], rate, 2) as output,
+        FlacWriter(targets[1], rate, 1) as cv,
+    ):
+        # The song is read a second time, to compare: nobody knows how far the device reads ahead.
+        received = _cut(stream, route.latency_frames, route.frames)
+        for sent, block in zip(_sent(route), received, strict=False):
+            pair = np.ascontiguousarray(block[:, columns[:2]])
+            voltage = np.ascontiguousarray(block[:, columns[2]])
+            output.write(pair)
+            cv.write(voltage)
+            done += len(block)
+            progress(done, meter.add(sent[: len(block)], pair, voltage))
+        for _ in stream:  # whatever is left must be taken before the interval is known
+            pass
     return recording.interval
 
 
@@ -96,8 +98,3 @@ def _cut(blocks: Iterable[Samples], skip: int, frames: int) -> Iterator[Samples]
     rest = np.concatenate(held) if held else np.zeros((0, 2), np.int32)
     if len(rest):
         yield rest
-
-
-def _peaks(block: Samples) -> Peaks:
-    left, right, cv = (np.abs(block / FULL_SCALE)).max(axis=0).tolist()
-    return dbfs(left), dbfs(right), dbfs(cv)

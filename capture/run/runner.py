@@ -24,8 +24,8 @@ from capture.plan.expand import Expansion
 from capture.records import CalibrationRecord, SessionRecord, TakeRecord
 from capture.run import calibrate, events
 from capture.run.ledger import Ledger
-from capture.run.recorder import Peaks, Route, record
-from capture.signal.checks import TakeMeter
+from capture.run.recorder import Route, record
+from capture.signal.checks import Peaks, TakeMeter
 
 
 @dataclass(frozen=True)
