@@ -135,13 +135,14 @@ def run(
         return
     stop = _Stop()
     from capture.dataset.folder import hold
-    from capture.hardware.build import open_rig
+    from capture.hardware.build import open_rig, require_drivers
     from capture.run import runner, session
     from capture.run.asked import ask, require_songs
     from capture.run.ledger import Ledger
 
     asked = ask(plan, rig, Path.cwd())
     require_songs(asked)
+    require_drivers(asked.profile)
     root = out or Path("datasets") / asked.spec.name
     view = _view(as_json)
     with hold(root) as folder:

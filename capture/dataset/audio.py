@@ -35,7 +35,8 @@ class FlacWriter:
 
         self._path = path
         # Opened by us, so that a refusal comes as an OSError with its reason.
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+        binary = getattr(os, "O_BINARY", 0)  # Windows would translate line ends
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | binary, 0o644)
         self._file = soundfile.SoundFile(
             self._descriptor, "w", sample_rate_hz, channels, "PCM_24", format="FLAC", closefd=False
         )

@@ -94,7 +94,11 @@ def sha256(path: Path) -> str:
 
 
 def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    folder = path.is_dir()
+    if folder and os.name == "nt":
+        return  # Windows has no way to flush a folder; NTFS journals its renames
+    # Windows flushes only what is open for writing; nobody can open a folder so.
+    descriptor = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:

@@ -20,11 +20,16 @@ def missing_drivers(profile: RigProfile) -> list[str]:
     ]
 
 
-def open_rig(profile: RigProfile) -> Rig:
-    """Opens the rig. Raises HardwareFault."""
+def require_drivers(profile: RigProfile) -> None:
+    """Raises HardwareFault for all missing drivers at once."""
     missing = missing_drivers(profile)
     if missing:
         raise HardwareFault(*missing)
+
+
+def open_rig(profile: RigProfile) -> Rig:
+    """Opens the rig. Raises HardwareFault."""
+    require_drivers(profile)
     from capture.hardware.simulated import open_simulated
 
     return open_simulated(profile)

@@ -152,3 +152,4 @@ def test_a_file_where_a_folder_is_needed(desk: Desk) -> None:
 def test_drivers_that_are_not_there_are_a_hardware_fault(desk: Desk) -> None:
     said = desk.fails(4, "run", "quickstart", "--rig", "rme-ufx-ssl-500")
     assert "portaudio" in said
+    assert not (desk.folder / "datasets").exists()
