@@ -26,6 +26,7 @@ Columns = dict[str, str]
 Tables = dict[str, tuple[Columns, list[Row]]]
 
 CHECKS = (
+    "stream_flags",
     "frames",
     "full_scale_run_frames",
     "stuck_run_frames",

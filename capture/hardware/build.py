@@ -9,13 +9,13 @@ from capture.hardware.profile import RigProfile
 
 def missing_drivers(profile: RigProfile) -> list[str]:
     """A sentence for each driver that the profile names and this version does not have."""
+    users: dict[str, list[str]] = {profile.audio.driver: ["audio"]}
+    for name, control in profile.controls.items():
+        users.setdefault(control.driver, []).append(name)
     return [
-        f"rig {profile.name}: {where} needs the driver '{driver}', which this version of capture "
-        "does not have; the one it has is 'simulated' (try --rig simulated)"
-        for where, driver in (
-            ("audio", profile.audio.driver),
-            *((f"control {name}", c.driver) for name, c in profile.controls.items()),
-        )
+        f"rig {profile.name}: {', '.join(names)} needs the driver '{driver}', which this version "
+        "of capture does not have; it can be planned, not run (try --rig simulated)"
+        for driver, names in users.items()
         if driver != "simulated"
     ]
 

@@ -18,6 +18,8 @@ MAY_GROW = ("songs.paths", "songs.exclude", "grid.", "exclude", "extra", "splits
 """Keys of a plan that may differ; what they come to is compared instead."""
 SCENARIO = "simulation.faults"
 """Scripted faults are what happens to a simulated rig, not what it is."""
+ANCHORS = "audio.dbfs_to_dbu."
+"""A level anchor may be filled in when somebody has measured it; it changes no recording."""
 SHOWN = 5
 
 
@@ -36,7 +38,7 @@ def of_rig(old: RigProfile, new: RigProfile) -> list[str]:
     return [
         _sentence("rig", key, before, after)
         for key, before, after in _differences(_plain(old), _plain(new))
-        if not key.startswith(SCENARIO)
+        if not key.startswith(SCENARIO) and not (before is None and key.startswith(ANCHORS))
     ]
 
 

@@ -51,7 +51,9 @@ def as_text(name: str, expansion: Expansion, summary: Summary, notes: Sequence[s
     if summary.extras:
         lines.append(f"           and {summary.extras:,} besides the grid")
     lines.append(f"songs      {summary.songs:,}{_splits(expansion)}")
-    references = f", {summary.references} of them the reference" if summary.references else ""
+    references = ""
+    if summary.references and summary.takes:
+        references = f", {summary.references} of them the reference"
     lines += [
         f"takes      {summary.takes:,}{references}",
         f"audio      {hours(summary.audio_s)}",
