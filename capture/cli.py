@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec
 
 import typer
 
@@ -60,9 +60,7 @@ def _reporting(command: Callable[P, None]) -> Callable[P, None]:
         except CaptureError as error:
             if kwargs.get("as_json"):
                 _print_json({"error": {"exit_code": error.exit_code, "messages": error.messages}})
-            for message in error.messages:
-                print(message, file=sys.stderr)
-            sys.exit(error.exit_code)
+            _fail(error)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             sys.exit(Interrupted.exit_code)
@@ -71,6 +69,13 @@ def _reporting(command: Callable[P, None]) -> Callable[P, None]:
             sys.exit(BROKEN_PIPE_EXIT)
 
     return wrapped
+
+
+def _fail(error: CaptureError) -> NoReturn:
+    """Says why, and ends with the error's exit code. For a command that has printed its result."""
+    for message in error.messages:
+        print(message, file=sys.stderr)
+    sys.exit(error.exit_code)
 
 
 def _print_json(data: Any) -> None:
@@ -158,10 +163,11 @@ def run(
     if as_json:
         _print_json(_result(root, ended, unusable))
     if unusable:
-        raise BadInput("some songs cannot be used, and the plan is not complete:", *unusable)
+        _fail(BadInput("some songs cannot be used, and the plan is not complete:", *unusable))
     if ended.rejected and ended.outcome == "finished":
-        raise TakesRejected(
-            f"{ended.rejected} takes failed their checks every time; capture status {root}"
+        count = f"{ended.rejected} take" + ("s" if ended.rejected > 1 else "")
+        _fail(
+            TakesRejected(f"{count} failed their checks every time: see {root}/evidence/rejected")
         )
 
 
@@ -280,7 +286,7 @@ def verify(dataset: Dataset, as_json: Json = False) -> None:
     else:
         print(stored.report_text(dataset, report))
     if report.damage:
-        raise DamagedData(f"{dataset}: {len(report.damage)} things are damaged")
+        _fail(DamagedData(f"{dataset}: is damaged in {len(report.damage)} places"))
 
 
 @app.command()

@@ -3,6 +3,10 @@
 Five kinds of damage: ``missing`` (claimed, not there), ``truncated`` (shorter than committed),
 ``altered`` (another hash), ``extra`` (there, not claimed), ``disagrees`` (a row and its file's
 header, or a manifest and the ledger, say different things).
+
+While a run is going on, and after one that was killed, there may be audio files without a row,
+and manifests that lack the last takes. The next run deals with both, so that is no damage: it is
+noted.
 """
 
 from __future__ import annotations
@@ -43,13 +47,17 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """``files`` were read, holding ``bytes``; ``damage`` is empty if all is as it was committed."""
+    """``files`` are whole, holding ``bytes``; ``damage`` is empty if all is as it was committed.
+
+    ``notes`` are sentences on what the next run will put right.
+    """
 
     files: int
     bytes: int
     takes: int
     rejected: int
     damage: tuple[Damage, ...]
+    notes: tuple[str, ...]
 
 
 def claims_of(ledger: Ledger) -> Iterator[Claim]:
@@ -99,16 +107,26 @@ def verify(
         found = _check(folder.root, claim)
         if found:
             damage.append(found)
-        if found is None or found.kind != "missing":
+        if found is None:
             count += 1
             size += (folder.root / claim.file).stat().st_size
-    damage += [
-        Damage("extra", name, "no row of the ledger claims it")
-        for name in folder.audio_files()
-        if name not in seen
-    ]
     damage += _documents(folder, ledger)
-    damage += _manifests(folder, ledger, controls)
+    pending = [
+        *(
+            Damage("extra", name, "no row of the ledger claims it")
+            for name in folder.audio_files()
+            if name not in seen
+        ),
+        *_manifests(folder, ledger, controls),
+    ]
+    sessions = ledger.sessions()
+    notes: list[str] = []
+    if not sessions or sessions[-1].outcome is None:
+        notes = [
+            f"{item.file}: {item.message} (a run is going on, or was cut off)" for item in pending
+        ]
+    else:
+        damage += pending
     by_status = ledger.count()
     return Report(
         files=count,
@@ -116,6 +134,7 @@ def verify(
         takes=by_status.get("captured", (0, 0))[0],
         rejected=by_status.get("rejected", (0, 0))[0],
         damage=tuple(damage),
+        notes=tuple(notes),
     )
 
 

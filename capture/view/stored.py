@@ -81,11 +81,12 @@ def report_json(report: Report) -> dict[str, Any]:
 
 def report_text(dataset: Path, report: Report) -> str:
     lines = [f"{damage.kind}: {damage.file}: {damage.message}" for damage in report.damage]
+    lines += [f"note: {note}" for note in report.notes]
     rejected = f", {report.rejected:,} rejected" if report.rejected else ""
     verdict = f"{len(report.damage)} damaged" if report.damage else "all as committed"
     lines.append(
         f"{dataset}: {amount(report.takes, 'take')}{rejected}, {amount(report.files, 'file')}, "
-        f"{size(report.bytes)} read: {verdict}"
+        f"{size(report.bytes)}: {verdict}"
     )
     return "\n".join(lines)
 

@@ -34,7 +34,7 @@ def test_a_fault_voids_the_take_which_is_recorded_again(desk: Desk, fault: str) 
 def test_a_take_that_never_passes_is_rejected_and_the_session_goes_on(desk: Desk) -> None:
     plan = desk.plan(rig=desk.rig(faults="[ok, swap, swap, swap]"))
     said = desk.fails(3, "run", plan, "--out", "d")
-    assert "1 takes failed" in said
+    assert "1 take failed" in said
     assert len(rows(desk.folder / "d")) == 15
     status = desk.json("status", "d")
     assert (status["captured"], status["rejected"], status["remaining"]) == (15, 1, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -208,13 +209,25 @@ def test_on_a_terminal_the_display_shows_setting_song_meters_and_time(desk: Desk
     os.close(terminal)
     assert running.returncode == 0
     text = shown.decode()
-    for word in ("setting", "threshold_db -28", "one-", "CV", "dBFS", "take", "session", "of 40"):
+    for word in ("setting", "threshold_db -28", "one-", "CV", "dBFS", "take", "session", "of 80"):
         assert word in text
-    assert "finished: 40 of 40 takes captured" in text
+    assert "finished: 80 of 80 takes captured" in text
 
 
 def test_the_ledger_is_set_up_to_survive_power_loss(desk: Desk) -> None:
     desk.ok("run", desk.plan(), "--out", "d", "--limit", "1")
-    with sqlite3.connect(desk.folder / "d" / "ledger.sqlite") as database:
+    with contextlib.closing(sqlite3.connect(desk.folder / "d" / "ledger.sqlite")) as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
     assert not list((desk.folder / "d").glob("ledger.sqlite-*"))
+
+
+@pytest.mark.parametrize("rate_hz", [48000, 96000])
+def test_other_sample_rates(desk: Desk, rate_hz: int) -> None:
+    plan = desk.plan()
+    text = (desk.folder / plan).read_text("utf-8")
+    (desk.folder / plan).write_text(text.replace("44100", str(rate_hz)), "utf-8")
+    desk.ok("run", plan, "--out", "d", "--limit", "3")
+    for row in rows(desk.folder / "d"):
+        assert int(row["sample_rate_hz"]) == rate_hz
+        assert row["check_lag_head_frames_verdict"] == "pass"
+    desk.ok("verify", "d")

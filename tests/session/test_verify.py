@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -52,7 +53,7 @@ def disagrees(dataset: Path) -> Path:
     soundfile.write(path, samples[:-10], rate, "PCM_24", format="FLAC")
     import hashlib
 
-    with sqlite3.connect(dataset / "ledger.sqlite") as ledger:
+    with contextlib.closing(sqlite3.connect(dataset / "ledger.sqlite")) as ledger, ledger:
         row = path.relative_to(dataset).as_posix()
         for key, value in (
             ("output_sha256", f'"{hashlib.sha256(path.read_bytes()).hexdigest()}"'),
@@ -146,6 +147,28 @@ def test_a_damaged_ledger_is_damage(whole: Desk, tmp_path: Path) -> None:
     (dataset / "ledger.sqlite").write_bytes(b"not a database at all, but long enough" * 100)
     for command in ("verify", "status"):
         Desk(tmp_path).fails(5, command, "d")
+
+
+def test_what_a_killed_run_leaves_is_noted_and_no_damage(whole: Desk, tmp_path: Path) -> None:
+    dataset = tmp_path / "d"
+    shutil.copytree(whole.folder / "d", dataset)
+    with contextlib.closing(sqlite3.connect(dataset / "ledger.sqlite")) as ledger, ledger:
+        ledger.execute("UPDATE sessions SET record = json_set(record, '$.outcome', null)")
+    left = [extra(dataset).name, manifest_altered(dataset).name]
+    report = Desk(tmp_path).json("verify", "d")
+    assert report["ok"] is True
+    for name in left:
+        assert any(name in note for note in report["notes"])
+    flip_a_byte(a_take(dataset))
+    Desk(tmp_path).fails(5, "verify", "d")
+
+
+def test_no_ledger_is_damage(whole: Desk, tmp_path: Path) -> None:
+    dataset = tmp_path / "d"
+    shutil.copytree(whole.folder / "d", dataset)
+    (dataset / "ledger.sqlite").unlink()
+    for command in ("verify", "status"):
+        assert "ledger.sqlite" in Desk(tmp_path).fails(5, command, "d")
 
 
 def test_no_dataset(tmp_path: Path) -> None:
