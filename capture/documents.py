@@ -4,12 +4,12 @@
 validates the data against a pydantic model; ``Document.refuse`` puts faults that other code found
 at their lines. Both report all faults at once, as one ``BadInput``.
 
-YAML 1.2, one document, text keys only. A key that occurs twice is a fault. Dates stay text.
+YAML 1.2, one document, text keys only. A key that occurs twice is a fault, and so is a tag that
+means something else. Dates stay text. Aliases and ``<<`` work.
 """
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import io
 import json
@@ -23,8 +23,19 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator, Val
 from capture.errors import BadInput, Fault, KeyPath
 from capture.model import Auto, Value, parse_value
 
+MAX_CHARACTERS = 1_000_000
 MAX_NODES = 200_000
 MAX_DEPTH = 40
+MAX_DIGITS = 40
+MAX_SENTENCE = 500
+
+TEXT = frozenset({"str", "timestamp", "value", "merge"})
+TAGS = {
+    "scalar": TEXT | {"null", "bool", "int", "float"},
+    "sequence": frozenset({"seq"}),
+    "mapping": frozenset({"map"}),
+}
+"""What may stand in a document, by the parser's kind of node. Dates and ``=`` are text."""
 
 Plain = dict[str, Any]
 Model = TypeVar("Model", bound=BaseModel)
@@ -36,13 +47,19 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+def _position(data: object) -> Value:
+    if isinstance(data, str) and data != "auto":
+        raise ValueError(f"{data!r} is text: give a number without quotes, or auto")
+    return parse_value(data)
+
+
 def _plain_value(value: Value) -> float | str:
     return value.value if isinstance(value, Auto) else value
 
 
 PositionValue = Annotated[
     float | Auto,
-    PlainValidator(parse_value),
+    PlainValidator(_position),
     PlainSerializer(_plain_value, return_type=float | str),
 ]
 """A control's value in a document: a number or ``auto``, which stays a value of its own type."""
@@ -73,7 +90,7 @@ class Document:
         located = sorted(((self._line(fault.path), fault) for fault in faults), key=lambda x: x[0])
         return BadInput(
             *(
-                f"{self.source}, line {line}: {_dotted(fault.path)}{fault.message}"
+                _short(f"{self.source}, line {line}: {_dotted(fault.path)}{fault.message}")
                 for line, fault in located
             )
         )
@@ -99,11 +116,11 @@ def read(text: str, source: str) -> Document:
     if len(text) > MAX_CHARACTERS:
         raise BadInput(f"{source}: too large: at most {MAX_CHARACTERS} characters")
     yaml: Any = YAML(typ="safe", pure=True)
-    reader = _Reader(source)
+    reader = _Reader()
     try:
         root = yaml.compose(io.StringIO(text))
         data = reader.plain(root, ()) if root else None
-    except (RecursionError, BadInput):
+    except (RecursionError, _TooLarge):
         raise BadInput(
             f"{source}: too large: at most {MAX_NODES} values and {MAX_DEPTH} levels "
             "(does an alias contain itself?)"
@@ -124,7 +141,13 @@ def _unreadable(source: str, error: Any) -> BadInput:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     where = f", line {mark.line + 1}" if mark else ""
     problem = str(getattr(error, "problem", None) or error) or type(error).__name__
+    if problem.startswith("but "):  # the parser's sentence began in its context
+        problem = f"{error.context}, {problem}"
     return BadInput(f"{source}{where}: not valid YAML: {problem.strip().splitlines()[0]}")
+
+
+class _TooLarge(Exception):
+    """More values or levels than a document may have, once its aliases are followed."""
 
 
 class _Reader:
@@ -171,12 +194,11 @@ class _Reader:
         return number
 
     def _text(self, text: str, path: KeyPath) -> str:
-        try:
-            text.encode()
-        except UnicodeEncodeError:
+        try:  # two escapes may name the halves of one character, as in JSON
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
             self._fault(path, f"{text!a} is no text: an escape in it names half a character")
             return ""
-        return text
 
     def _mapping(self, node: Any, path: KeyPath) -> Plain:
         result: Plain = {}
@@ -189,8 +211,7 @@ class _Reader:
             name = self._text(key.value, path) if key.id == "scalar" else "?"
             here = (*path, name)
             if name in result:
-                message = f"is given twice, first in line {self.lines[here]}; remove one"
-                self.faults.append(Fault(here, message, line))
+                self._fault(here, f"is given again in line {line}; remove one of them")
                 continue
             self.lines[here] = line
             if key.id != "scalar" or _kind(key) not in TEXT:
@@ -220,6 +241,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(known)}"
 
 
+def _short(sentence: str) -> str:
+    """What a user wrote may be long; a sentence about it is not."""
+    return sentence if len(sentence) <= MAX_SENTENCE else f"{sentence[: MAX_SENTENCE - 3]}..."
+
+
 def _dotted(path: KeyPath) -> str:
     text = ""
     for key in path:
@@ -238,6 +264,12 @@ def _fault(model: type[BaseModel], path: KeyPath, error: Any) -> Fault:
     if kind == "value_error":
         return Fault(path, str(context["error"]))
     message = str(error["msg"]).replace("Input should be", "must be")
+    for theirs, ours in (
+        ("an object", "a mapping"),
+        ("valid array", "list"),
+        ("a valid string", "text"),
+    ):
+        message = message.replace(theirs, ours)
     return Fault(path, f"{message}, not {json.dumps(error['input'], default=str)[:80]}")
 
 

@@ -36,6 +36,10 @@ Value = float | Auto
 UNIT_SUFFIXES = ("_db", "_ms", "_s", "_hz", "_percent", "_v", "_dbu")
 
 
+MAX_POSITIONS = 100_000
+"""A range of more steps is taken as one without steps."""
+
+
 def format_value(value: Value) -> str:
     """The shortest text that reads back as the same value: ``-28``, ``0.1``, ``auto``."""
     if isinstance(value, Auto):
@@ -109,10 +113,11 @@ class Control:
 
     @property
     def count(self) -> int:
-        """How many positions there are; 0 if they cannot be counted."""
+        """How many positions there are; 0 if they are too many to count."""
         if self.stepped:
             return len(self.positions)
-        return round((self.maximum - self.minimum) / self.step) + 1 if self.step else 0
+        steps = (self.maximum - self.minimum) / self.step if self.step else math.inf
+        return math.floor(steps + 1e-6) + 1 if steps < MAX_POSITIONS else 0
 
     def value_at(self, index: int) -> Value:
         """The value of position number ``index``, of a control that can be counted."""
@@ -130,11 +135,10 @@ class Control:
             return None
         if isinstance(value, Auto) or not self.minimum <= value <= self.maximum:
             return None
-        if not self.step:
+        if not self.count:
             return 10.0 * (value - self.minimum) / (self.maximum - self.minimum)
         index = round((value - self.minimum) / self.step)
-        near = self.minimum + index * self.step
-        return float(index) if math.isclose(near, value, abs_tol=1e-9) else None
+        return float(index) if self.value_at(index) == value else None
 
     def settle_s(self, value: Value) -> float:
         """The silence that a take at ``value`` needs before it."""
@@ -214,7 +218,7 @@ class CheckLimits:
     full_scale_run_frames: Annotated[int, Ge(1), Le(1000)] = 3
     stuck_run_frames: Annotated[int, Ge(2), Le(1_000_000)] = 64
     dead_below_db: Annotated[float, Ge(-120), Le(0)] = -50.0
-    lag_frames: Annotated[float, Ge(0), Le(1000)] = 0.75
+    lag_frames: Annotated[float, Ge(0), Le(1000)] = 0.6
     cv_scatter_db: Annotated[float, Ge(0), Le(60)] = 0.5
 
 

@@ -11,6 +11,7 @@ from capture.documents import Document, nearest, read
 from capture.errors import BadInput
 
 Kind = Literal["plan", "rig"]
+NAME_SHOWN = 200
 PACKAGES = {"plan": "capture.sessions", "rig": "capture.rigs"}
 
 
@@ -34,16 +35,21 @@ def find(kind: Kind, name: str, folder: Path) -> Found:
     Paths in a preset are meant from ``folder``; paths in a file, from the file's own folder.
     Raises BadInput.
     """
-    path = folder / Path(name).expanduser()
-    if path.is_file():
-        return Found(read(_text(path), str(name)), path.parent)
-    if path.is_dir():
+    try:
+        path = folder / Path(name).expanduser()
+        is_file, is_folder = path.is_file(), path.is_dir()
+    except (OSError, RuntimeError) as error:  # no right to look, a name too long, no such user
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BadInput(f"{name[:NAME_SHOWN]}: cannot be looked for: {reason}") from None
+    if is_file:
+        return Found(read(_text(path), name), path.parent)
+    if is_folder:
         raise BadInput(f"{name}: is a folder; give the {kind}'s YAML file, or a preset's name")
     preset = name.removesuffix(".yaml")
     if preset in names(kind):
         return Found(read(packaged(kind, preset), f"{kind} {preset}"), folder)
     raise BadInput(
-        f"{name}: there is no such file, and no {kind} preset of that name"
+        f"{name[:NAME_SHOWN]}: there is no such file, and no {kind} preset of that name"
         f"{nearest(preset, names(kind))}"
     )
 

@@ -128,9 +128,18 @@ class Expansion:
             setting_split=setting_split,
         )
 
-    def places(self, settings: Iterable[Setting]) -> Places:
-        """The panel places of settings, shape (settings, controls)."""
-        return _places(settings, self.controls)
+    @property
+    def places(self) -> Places:
+        """The panel places of the chosen settings, in listed order, shape (settings, controls)."""
+        return _places(self.chosen, self.controls)
+
+    def with_references(self, places: Places) -> Places:
+        """``places`` of the chosen settings, in any order, with the reference's visits added."""
+        if self.reference is None:
+            return places
+        row = _places([self.reference], self.controls)
+        count = len(places)
+        return np.insert(places, [*range(0, count, self.every_settings), count], row, axis=0)
 
 
 def expand(
@@ -152,9 +161,8 @@ def expand(
         raise DocumentFaults(chosen)
     splits: dict[str, Split] = {}
     if spec.splits and songs:
-        if spec.splits.test_songs > len(songs):
-            message = f"{spec.splits.test_songs} is more than the {len(songs)} songs there are"
-            raise DocumentFaults([Fault(("splits", "test_songs"), message)])
+        if too_few := song_faults(spec, len(songs)):
+            raise DocumentFaults(too_few)
         splits = assign(songs, spec.splits.seed, spec.splits.test_songs, known_splits or {})
     reference = Setting(spec.reference.setting) if spec.reference else None
     return Expansion(
@@ -168,6 +176,14 @@ def expand(
         reference_is_planned=reference is not None and _is_planned(chosen, reference),
         every_settings=spec.reference.every_settings if spec.reference else 0,
     )
+
+
+def song_faults(spec: PlanSpec, songs: int) -> list[Fault]:
+    """What is wrong with a plan that finds so many songs."""
+    if not spec.splits or not songs or spec.splits.test_songs <= songs:
+        return []
+    message = f"{spec.splits.test_songs} is more than the {songs} songs there are"
+    return [Fault(("splits", "test_songs"), message)]
 
 
 def assign(
@@ -208,8 +224,7 @@ def _order(spec: PlanSpec, chosen: Chosen, controls: tuple[Control, ...]) -> Ord
             for control, values in zip(ordered, chosen.grid.values, strict=True)
         ]
         return order.gray(places, Costs.of(ordered))
-    settings = (chosen[index] for index in range(len(chosen)))
-    return order.travel(_places(settings, controls), Costs.of(controls))
+    return order.travel(_places(chosen, controls), Costs.of(controls))
 
 
 def _places(settings: Iterable[Setting], controls: Sequence[Control]) -> Places:
@@ -217,8 +232,9 @@ def _places(settings: Iterable[Setting], controls: Sequence[Control]) -> Places:
         control.name: {p.value: float(i) for i, p in enumerate(control.positions)}
         for control in controls
     }
-    rows = [
-        [tables[c.name][s[c.name]] if c.stepped else c.place(s[c.name]) or 0.0 for c in controls]
+    flat = (
+        tables[c.name][s[c.name]] if c.stepped else c.place(s[c.name]) or 0.0
         for s in settings
-    ]
-    return np.array(rows, np.float64).reshape(-1, len(controls))
+        for c in controls
+    )
+    return np.fromiter(flat, np.float64).reshape(-1, len(controls))

@@ -51,9 +51,11 @@ class Costs:
 
     def between(self, a: Places, b: Places) -> NDArray[np.int64]:
         """Cost in ms of going from rows ``a`` to rows ``b`` (broadcast), summed over controls."""
-        distance = np.abs(a - b)
-        steps = np.rint(distance * self.step_ms).astype(np.int64)
-        return ((distance != 0) * self.turn_ms + steps).sum(axis=-1)
+        total: NDArray[np.int64] = np.zeros(np.broadcast_shapes(a.shape, b.shape)[:-1], np.int64)
+        for control, (turn, step) in enumerate(zip(self.turn_ms, self.step_ms, strict=True)):
+            distance = np.abs(a[..., control] - b[..., control])
+            total += (distance != 0) * turn + np.rint(distance * step).astype(np.int64)
+        return total
 
     def along(self, places: Places) -> int:
         """Cost in ms of visiting the rows in their order."""
@@ -143,23 +145,25 @@ def _nearest_neighbour(table: NDArray[np.int64], ranked: Order) -> Order:
 
 
 def _two_opt(table: NDArray[np.int64], order: Order) -> Order:
-    """Turns stretches of the path round as long as that shortens it (``SWEEPS`` at most)."""
-    order = order.copy()
-    count = len(order)
+    """Turns stretches of the path round as long as that shortens it (``SWEEPS`` at most).
+
+    The path is open: it starts and ends at a place that is no way from anywhere, so that its two
+    ends are turned round like any other stretch.
+    """
+    nowhere = len(order)
+    table = np.pad(table, (0, 1))
+    path = np.array([nowhere, *order, nowhere], np.int64)
     for _ in range(SWEEPS):
         shorter = False
-        for i in range(count - 1):
-            # Turn order[i + 1 .. j] round: the edges (i, i+1) and (j, j+1) change. The path is
-            # open, so the last edge may be none at all.
-            ends = order[i + 1 :]
-            after = np.append(order[i + 2 :], -1)
-            here, follower = order[i], order[i + 1]
-            new = table[here, ends] + np.where(after >= 0, table[follower, after], 0)
-            old = table[here, follower] + np.where(after >= 0, table[ends, after], 0)
+        for i in range(len(order)):
+            # Turn path[i + 1 .. j] round: the edges (i, i+1) and (j, j+1) change.
+            here, follower, ends, after = path[i], path[i + 1], path[i + 1 : -1], path[i + 2 :]
+            new = table[here, ends] + table[follower, after]
+            old = table[here, follower] + table[ends, after]
             best = int(np.argmin(new - old))
             if new[best] < old[best]:
-                order[i + 1 : i + 2 + best] = order[i + 1 : i + 2 + best][::-1]
+                path[i + 1 : i + 2 + best] = path[i + 1 : i + 2 + best][::-1]
                 shorter = True
         if not shorter:
-            return order
-    return order
+            break
+    return path[1:-1]

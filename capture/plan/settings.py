@@ -18,10 +18,14 @@ from capture.errors import Fault, KeyPath
 from capture.model import Control, Setting, Value, format_value
 from capture.plan.spec import ExcludeSpec, PlanSpec
 
+MAX_SETTINGS = 1_000_000
+"""No plan has more: at ten seconds each that would be four months for one song."""
 COUNT_LIMIT = 2_000_000
 """Above so many cells they are not counted one by one."""
 DRAWS_PER_CELL = 200
 """Far more draws than all cells need: the last of n comes after about n ln n draws."""
+DRAWS_AT_LEAST = 100_000
+"""Where the cells were not counted: enough to find one free cell in a few thousand."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,10 @@ class Product:
         return (self[index] for index in range(len(self)))
 
     def __contains__(self, setting: object) -> bool:
-        return isinstance(setting, Setting) and all(
-            setting[name] in values for name, values in zip(self.names, self.values, strict=True)
+        return (
+            isinstance(setting, Setting)
+            and len(setting) == len(self.names)
+            and all(setting.get(n) in v for n, v in zip(self.names, self.values, strict=True))
         )
 
 
@@ -82,6 +88,9 @@ class Chosen:
     def __len__(self) -> int:
         return self.grid_count + len(self.extras)
 
+    def __iter__(self) -> Iterator[Setting]:
+        return (self[index] for index in range(len(self)))
+
     def __getitem__(self, index: int) -> Setting:
         if index >= self.grid_count:
             return self.extras[index - self.grid_count]
@@ -94,7 +103,7 @@ class Chosen:
 def excludes(entries: Sequence[ExcludeSpec], setting: Setting) -> int | None:
     """The index of the first entry that leaves ``setting`` out."""
     for index, entry in enumerate(entries):
-        if all(setting[name] in values for name, values in entry.when.items()):
+        if all(setting.get(name) in values for name, values in entry.when.items()):
             return index
     return None
 
@@ -110,19 +119,19 @@ def faults(spec: PlanSpec, controls: Sequence[Control]) -> list[Fault]:
                 message = f"{format_value(value)} is listed twice"
                 found.append(Fault(("grid", name, index), message))
     found += _missing(known, spec.grid, ("grid",))
+    cells = math.prod(map(len, spec.grid.values()))
+    if cells > MAX_SETTINGS:
+        found.append(
+            Fault(("grid",), f"has {cells:,} cells; at most {MAX_SETTINGS:,} are possible")
+        )
     for number, entry in enumerate(spec.exclude):
         for name, values in entry.when.items():
-            for value in values:
+            for index, value in enumerate(values):
                 path = ("exclude", number, "when", name)
-                found += _position_faults(known, name, value, path, None)
-    listed = (spec.extra.settings or []) if spec.extra else []
-    for number, cell in enumerate(listed):
-        found += _cell_faults(known, cell, ("extra", number))
+                found += _position_faults(known, name, value, path, index)
     if spec.reference:
         found += _cell_faults(known, spec.reference.setting, ("reference", "setting"))
-    if spec.extra and (spec.extra.random is None) == (spec.extra.settings is None):
-        found.append(Fault(("extra",), "must be either {random: {count, seed}} or a list"))
-    return found if found else _list_faults(spec, listed)
+    return found + _extra_faults(spec, known)
 
 
 def choose(spec: PlanSpec, controls: Sequence[Control]) -> Chosen | list[Fault]:
@@ -162,21 +171,24 @@ def _draw(
     endless = [control.name for control in controls if not control.count]
     if endless:
         names = ", ".join(endless)
-        return Fault(here, f"cannot draw from {names}: the rig gives a range without a step")
+        message = f"cannot draw from {names}: the rig gives a range without steps to count"
+        return Fault(here, message)
     cells = _cells(controls)
-    total = len(cells)
+    total = math.prod(map(len, cells.values))  # may be more than len() can say
 
     def free(setting: Setting) -> bool:
         return setting not in grid and excludes(spec.exclude, setting) is None
 
-    available = total - len(grid)
+    available, draws = total - len(grid), DRAWS_PER_CELL * total
     if spec.exclude and total <= COUNT_LIMIT:
         available = sum(free(setting) for setting in cells)
+    elif spec.exclude:
+        draws = DRAWS_PER_CELL * count + DRAWS_AT_LEAST
     if count > available:
         message = f"{count} is more than the {available} settings outside the grid"
         return Fault((*here, "count"), message)
     taken: dict[Setting, None] = {}
-    for number in range(DRAWS_PER_CELL * total):
+    for number in range(draws):
         digest = hashlib.sha256(f"extra:{spec.extra.random.seed}:{number}".encode()).digest()
         setting = cells[int.from_bytes(digest[:16], "big") % total]
         if setting not in taken and free(setting):
@@ -228,12 +240,17 @@ def _cell_faults(
     return found
 
 
-def _list_faults(spec: PlanSpec, listed: Sequence[Mapping[str, Value]]) -> list[Fault]:
-    """Listed extras that are cells of the grid, or excluded, or there twice."""
-    grid = Product(tuple(spec.grid), tuple(tuple(values) for values in spec.grid.values()))
+def _extra_faults(spec: PlanSpec, known: Mapping[str, Control]) -> list[Fault]:
+    """Listed extras that the rig lacks, that are cells of the grid, or excluded, or there twice."""
+    if spec.extra is None:
+        return []
     found: list[Fault] = []
+    if (spec.extra.random is None) == (spec.extra.settings is None):
+        found.append(Fault(("extra",), "must be either {random: {count, seed}} or a list"))
+    grid = Product(tuple(spec.grid), tuple(tuple(values) for values in spec.grid.values()))
     seen: set[Setting] = set()
-    for number, cell in enumerate(listed):
+    for number, cell in enumerate(spec.extra.settings or ()):
+        found += _cell_faults(known, cell, ("extra", number))
         setting = Setting(cell)
         mark = excludes(spec.exclude, setting)
         if setting in grid:

@@ -47,7 +47,7 @@ class ExcludeSpec(Strict):
 
 
 class RandomSpec(Strict):
-    count: Annotated[int, Field(ge=1, le=1_000_000)]
+    count: Annotated[int, Field(ge=1, le=100_000)]
     seed: Seed
 
 

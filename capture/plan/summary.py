@@ -53,11 +53,11 @@ class Summary:
 
 def summarize(expansion: Expansion, timing: Timing) -> Summary:
     """Everything that can be said of a plan before it is carried out."""
-    visits = list(expansion.visits)
     costs = Costs.of(expansion.controls)
-    places = expansion.places(visits)
-    nested = expansion.places(_nested_visits(expansion))
-    references = len(visits) - len(expansion.chosen)
+    listed = expansion.places
+    places = expansion.with_references(listed[expansion.settings_order])
+    nested = expansion.with_references(listed)
+    references = len(places) - len(listed)
     rate = expansion.recipe.sample_rate_hz
     song_frames = sum(song.frames for song in expansion.songs)
     frames = song_frames * len(expansion.chosen)
@@ -66,9 +66,12 @@ def summarize(expansion: Expansion, timing: Timing) -> Summary:
     turning_s = _seconds(costs, places)
     wall_s = audio_s / SIMULATED_TIMES_REAL_TIME
     if not timing.simulated:
-        settling = sum(_settle_s(expansion, setting, timing) for setting in visits)
-        per_visit = len(expansion) / max(1, len(visits))
-        wall_s = timing.after_open_s + audio_s + settling * per_visit + turning_s
+        settling_s = len(expansion.songs) * sum(
+            _settle_s(expansion, setting, timing) for setting in expansion.chosen
+        )
+        if expansion.songs and expansion.reference:
+            settling_s += references * _settle_s(expansion, expansion.reference, timing)
+        wall_s = timing.after_open_s + audio_s + settling_s + turning_s
     stored = (frames * TAKE_CHANNELS + song_frames * INPUT_CHANNELS) * BYTES_PER_SAMPLE
     return Summary(
         songs=len(expansion.songs),
@@ -87,16 +90,6 @@ def summarize(expansion: Expansion, timing: Timing) -> Summary:
         bytes=stored,
         excluded=tuple((e.reason, e.settings) for e in expansion.chosen.excluded),
     )
-
-
-def _nested_visits(expansion: Expansion) -> list[Setting]:
-    """The visits of the same plan in plain nested loops."""
-    from dataclasses import replace
-
-    import numpy as np
-
-    listed = np.arange(len(expansion.chosen), dtype=np.int64)
-    return list(replace(expansion, settings_order=listed).visits)
 
 
 def _seconds(costs: Costs, places: order.Places) -> float:

@@ -62,8 +62,11 @@ def ask(plan: str, rig: str | None, folder: Path) -> Asked:
     wrong: list[Fault] = []
     found = Found((), (), ())
     if spec:
-        found = find(spec.songs.paths, spec.songs.exclude, found_plan.folder)
-        wrong = song_faults(spec, len(found.sources))
+        try:
+            found = find(spec.songs.paths, spec.songs.exclude, found_plan.folder)
+        except (OSError, RuntimeError) as error:  # no right to look, a name too long, no such user
+            wrong.append(Fault(("songs", "paths"), f"cannot be looked for: {error}"))
+        wrong += song_faults(spec, len(found.sources))
     if spec and profile:
         impossible = faults(spec, profile.control_values)
         if not impossible:
