@@ -18,7 +18,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, TypeVar, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+)
 
 from capture.errors import BadInput, Fault, KeyPath
 from capture.model import Auto, Value, parse_value
@@ -51,6 +58,16 @@ def _position(data: object) -> Value:
     if isinstance(data, str) and data != "auto":
         raise ValueError(f"{data!r} is text: give a number without quotes, or auto")
     return parse_value(data)
+
+
+def _version(data: int) -> int:
+    if data != 1:
+        raise ValueError(f"{data} is not known here; this version of capture knows 1")
+    return data
+
+
+SchemaVersion = Annotated[int, AfterValidator(_version)]
+"""The version of a document's format."""
 
 
 def _plain_value(value: Value) -> float | str:

@@ -36,6 +36,9 @@ Value = float | Auto
 UNIT_SUFFIXES = ("_db", "_ms", "_s", "_hz", "_percent", "_v", "_dbu")
 
 
+MAX_SETTING_ID = 120
+"""Together with a song's id this stays well under the 255 bytes of a file name."""
+
 MAX_POSITIONS = 100_000
 """A range of more steps is taken as one without steps."""
 
@@ -176,11 +179,18 @@ class Setting(Mapping[str, Value]):
 
     @property
     def setting_id(self) -> str:
-        """A readable name, safe in file names: ``attack0p1_ratio4_releaseauto_threshold-28``."""
-        return "_".join(
+        """A readable name, safe in file names: ``attack0p1_ratio4_releaseauto_threshold-28``.
+
+        One that is too long for a file name is cut, and ends with a hash of the whole.
+        """
+        text = "_".join(
             base_name(name) + format_value(value).replace(".", "p").replace("+", "")
             for name, value in self.pairs
         )
+        if len(text) <= MAX_SETTING_ID:
+            return text
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        return f"{text[: MAX_SETTING_ID - 13].rstrip('_')}-{digest}"
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {format_value(value)}" for name, value in self.pairs)
@@ -336,7 +346,7 @@ def take_id(source_sha256: str, recipe: Recipe, setting: Setting, repeat: int) -
                 recipe.fade_out_s,
             )
         ),
-        setting.setting_id,
+        [[name, format_value(value)] for name, value in setting.pairs],
         repeat,
     ]
     return hashlib.sha256(canonical(content).encode()).hexdigest()[:20]

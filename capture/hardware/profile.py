@@ -9,12 +9,13 @@ from typing import Annotated, Literal, cast
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from capture.documents import PositionValue, Strict
+from capture.documents import PositionValue, SchemaVersion, Strict
 from capture.errors import DocumentFaults, Fault
 from capture.hardware.simulation import Simulation
 from capture.model import Control, Position, base_name, format_value
 
 Channel = Annotated[int, Field(ge=1, le=1024)]
+Bound = Annotated[float, Field(ge=-1e9, le=1e9)]
 Seconds = Annotated[float, Field(ge=0, le=3600)]
 
 
@@ -103,7 +104,7 @@ class ControlProfile(Strict):
     unit: str
     driver: Literal["simulated", "manual"]
     positions: list[Annotated[PositionProfile, BeforeValidator(_position)]] | None = None
-    range: tuple[float, float] | None = None
+    range: tuple[Bound, Bound] | None = None
     step: Annotated[float, Field(gt=0)] | None = None
     turn_s: Seconds = 0.0
     step_s: Seconds = 0.0
@@ -133,7 +134,7 @@ class Settle(Strict):
 class RigProfile(Strict):
     """A rig: one YAML file in ``rigs/`` or of the user's."""
 
-    schema_version: Literal[1]
+    schema_version: SchemaVersion
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
     audio: AudioProfile
     cv: CvProfile

@@ -4,8 +4,8 @@ Settings outside, songs inside. With a reference, the takes come in blocks: one 
 (the first song), then ``every_settings`` settings with all songs; one more reference take ends
 the plan. So take n follows from n by division alone, and nothing is listed that is not asked for.
 
-Repeats count from 1 for each (song, setting). Where the reference is also a planned setting, its
-planned take is repeat 1 and the reference takes go on from 2.
+Repeat 1 of a song and setting is the planned take. Reference takes are repeats 2, 3, 4 ..., also
+where the reference is not planned besides: so no take's repeat changes when it comes to be.
 """
 
 from __future__ import annotations
@@ -52,7 +52,6 @@ class Expansion:
     chosen: Chosen
     settings_order: Order
     reference: Setting | None
-    reference_is_planned: bool
     every_settings: int
 
     def __len__(self) -> int:
@@ -103,7 +102,7 @@ class Expansion:
 
     def _reference(self, index: int, visit: int, number: int) -> Take:
         assert self.reference is not None
-        repeat = number + (2 if self.reference_is_planned else 1)
+        repeat = number + 2
         split: SettingSplit | None = "reference" if self.splits else None
         return self._take(index, visit, self.songs[0], self.reference, repeat, split)
 
@@ -173,7 +172,6 @@ def expand(
         chosen=chosen,
         settings_order=_order(spec, chosen, tuple(controls)),
         reference=reference,
-        reference_is_planned=reference is not None and _is_planned(chosen, reference),
         every_settings=spec.reference.every_settings if spec.reference else 0,
     )
 
@@ -206,11 +204,6 @@ def assign(
         result[song.song_id] = "test" if tested < test_songs else "train"
         tested += result[song.song_id] == "test"
     return result
-
-
-def _is_planned(chosen: Chosen, setting: Setting) -> bool:
-    in_grid = setting in chosen.grid if chosen.kept is None else setting in chosen.kept
-    return in_grid or setting in chosen.extras
 
 
 def _order(spec: PlanSpec, chosen: Chosen, controls: tuple[Control, ...]) -> Order:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, cast
 
 from pydantic import BeforeValidator, Field
 
-from capture.documents import PositionValue, Strict
+from capture.documents import PositionValue, SchemaVersion, Strict
 from capture.model import CheckLimits, Recipe
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -82,7 +82,7 @@ class SplitsSpec(Strict):
 class PlanSpec(Strict):
     """A plan: one YAML file in ``sessions/`` or of the user's."""
 
-    schema_version: Literal[1]
+    schema_version: SchemaVersion
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
     rig: Annotated[str, Field(min_length=1)] = "simulated"
     songs: SongsSpec

@@ -61,8 +61,6 @@ def of_takes(old: Expansion, new: Expansion) -> list[str]:
     found += _lost("setting", gone, set())
     for setting in relabelled[:SHOWN]:
         found.append(f"plan: setting {setting} would move between the grid and the extras")
-    if old.reference and old.reference_is_planned != new.reference_is_planned:
-        found.append("plan: the reference setting was planned besides and is not now, or reversed")
     moved = [song for song, split in old.splits.items() if new.splits.get(song, split) != split]
     for song in moved[:SHOWN]:
         found.append(f"plan: song {song} would move to another split")

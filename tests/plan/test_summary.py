@@ -68,9 +68,7 @@ def test_figures(plan: Plan, rig: Rig, songs: Any, name: str, count: int) -> Non
     found = summarize(expansion, timing)
     for key, figure in counted(expansion, timing).items():
         assert getattr(found, key) == pytest.approx(figure, abs=1e-6), key
-    assert found.settings == len({take.setting for take in expansion if take.repeat == 1}) - (
-        0 if expansion.reference is None or expansion.reference_is_planned else 1
-    )
+    assert found.settings == len({take.setting for take in expansion if take.repeat == 1})
     assert found.knob_turns <= found.nested_knob_turns
     assert found.turning_s <= found.nested_turning_s
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Desk, hashes, rows
+
+from tests.session.conftest import Desk, hashes, rows
 
 FOUND = {
     "swap": "swap",

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import RATE_HZ, Desk, bursts, hashes, rows
+
+from tests.session.conftest import RATE_HZ, Desk, bursts, hashes, rows
 
 
 def test_a_bad_song_is_named_and_the_others_are_captured(desk: Desk) -> None:

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import CAPTURE, Desk, hashes, rows
+
+from tests.session.conftest import CAPTURE, Desk, hashes, rows
 
 VARYING = ("session_id", "captured_at")
 

@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import soundfile
-from conftest import Desk
 
 from capture import presets
 from capture.hardware.simulated import Truth, render
 from capture.model import AUTO, Setting
 from capture.run.asked import read_profile
+from tests.session.conftest import Desk
 
 MUSIC = Path("/usr/share/games/singularity/music")
 SONGS = ("lose/Chimes They Fade.ogg", "lose/March Thee to Dis.ogg", "win/Apex Aleph.ogg")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from conftest import Desk
+
+from tests.session.conftest import Desk
 
 
 def a_take(dataset: Path, end: str = "out") -> Path:
