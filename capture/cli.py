@@ -223,6 +223,7 @@ def _show_plan(name: str, rig: str | None, as_json: bool) -> None:
 @_reporting
 def init(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write.")] = Path(),
+    as_json: Json = False,
 ) -> None:
     """Write a starter plan and a rig profile for your own rack."""
     from capture import presets
@@ -239,8 +240,12 @@ def init(
         files.write_text(folder / name, text)
     with files.writing(folder):
         (folder / "songs").mkdir(exist_ok=True)
-    print(f"Written: {folder / 'plan.yaml'}, {folder / 'rack.yaml'}, {folder / 'songs'}/")
-    print(f"Put songs into {folder / 'songs'}/, then: capture plan {folder / 'plan.yaml'}")
+    plan_file, rack_file, songs = (folder / name for name in (*texts, "songs"))
+    if as_json:
+        _print_json({"plan": str(plan_file), "rig": str(rack_file), "songs": str(songs)})
+        return
+    print(f"Written: {plan_file}, {rack_file}, {songs}/")
+    print(f"Put songs into {songs}/, then: capture plan {plan_file}")
 
 
 @app.command()

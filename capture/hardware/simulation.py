@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
-from capture.documents import Strict, nearest
+from capture.documents import PositionValue, Strict, nearest
 from capture.errors import Fault
 from capture.model import Auto, Control, Value, format_value, parse_value
 
@@ -31,7 +31,6 @@ Microfarads = Annotated[float, Field(gt=0, le=1e6)]
 Scale = Annotated[float, Field(ge=0.1, le=10)]
 Hertz = Annotated[float, Field(gt=0, le=1e6)]
 Place = Annotated[float, Field(ge=0, le=86400)]
-Position = Annotated[float | Auto, BeforeValidator(parse_value)]
 
 
 def _panel_values(table: dict[str, float]) -> dict[str, float]:
@@ -273,8 +272,8 @@ class WrongKnob(Strict):
     """The knob ``control``, when set to ``position``, really stands at ``actual``."""
 
     control: str
-    position: Position
-    actual: Position
+    position: PositionValue
+    actual: PositionValue
 
 
 class Simulation(Strict):

@@ -232,3 +232,10 @@ def test_other_sample_rates(desk: Desk, rate_hz: int) -> None:
         assert int(row["sample_rate_hz"]) == rate_hz
         assert row["check_lag_head_frames_verdict"] == "pass"
     desk.ok("verify", "d")
+
+
+def test_init_as_json(tmp_path: Path) -> None:
+    written = Desk(tmp_path).json("init", "mine")
+    assert (tmp_path / written["plan"]).is_file()
+    assert (tmp_path / written["rig"]).is_file()
+    assert (tmp_path / written["songs"]).is_dir()
