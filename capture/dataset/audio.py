@@ -7,15 +7,16 @@ and by 2**23 on the way in, which would alter the recording.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from capture.errors import DamagedData
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -24,37 +25,75 @@ BLOCK_FRAMES = 65536
 Samples = NDArray[np.int32]
 
 
+class _Sink:
+    """The file that libsndfile writes, through us.
+
+    It does not say why a write failed, and says nothing of one that fails as it closes: a full disk
+    would leave a truncated file and no error. So the first refusal is kept here.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w+b", buffering=0)
+        self._error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """Says that all was written, so that the refusal is told by ``check`` and nobody else."""
+        left = memoryview(data)
+        try:
+            while left and self._error is None:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            self._error = error
+        return len(data)
+
+    def read(self, count: int) -> bytes:
+        return self._file.read(count)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def check(self) -> None:
+        """Raises the OSError that a write met."""
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        self._file.close()
+
+
 class FlacWriter:
     """Streams samples into one 24-bit FLAC file. Use it in a ``with`` block.
 
-    Raises OSError when the disk refuses.
+    Raises OSError when the disk refuses, as late as on leaving the block: the end of the audio and
+    the header's counts are written then.
     """
 
     def __init__(self, path: Path, sample_rate_hz: int, channels: int) -> None:
         import soundfile
 
-        self._path = path
-        # Opened by us, so that a refusal comes as an OSError with its reason.
-        binary = getattr(os, "O_BINARY", 0)  # Windows would translate line ends
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | binary, 0o644)
-        self._file = soundfile.SoundFile(
-            self._descriptor, "w", sample_rate_hz, channels, "PCM_24", format="FLAC", closefd=False
-        )
+        self._sink = _Sink(path)
+        try:
+            self._file = soundfile.SoundFile(
+                cast(Any, self._sink), "w", sample_rate_hz, channels, "PCM_24", format="FLAC"
+            )
+        except BaseException:
+            self._sink.close()
+            self._sink.check()
+            raise
 
     def write(self, samples: Samples) -> None:
-        import soundfile
-
-        try:
-            self._file.write(samples)
-        except soundfile.SoundFileError as error:
-            # libsndfile hides why a write failed; nothing but the disk can refuse one.
-            raise OSError(errno.ENOSPC, f"write failed: {error}", str(self._path)) from error
+        self._file.write(samples)
+        self._sink.check()
 
     def close(self) -> None:
         try:
             self._file.close()
+            self._sink.check()
         finally:
-            os.close(self._descriptor)
+            self._sink.close()
 
     def __enter__(self) -> FlacWriter:
         return self
@@ -71,18 +110,24 @@ class FlacWriter:
 def read_blocks(
     path: Path, start: int = 0, stop: int | None = None, block_frames: int = BLOCK_FRAMES
 ) -> Iterator[Samples]:
-    """The samples of ``path`` from frame ``start`` to ``stop``, block by block."""
+    """The samples of ``path`` from frame ``start`` to ``stop``, block by block.
+
+    Raises DamagedData if the file is missing or cannot be decoded.
+    """
     import soundfile
 
-    with soundfile.SoundFile(path) as file:
-        file.seek(start)
-        left = (file.frames if stop is None else stop) - start
-        while left > 0:
-            block = cast(Samples, file.read(min(left, block_frames), "int32", always_2d=True))
-            if not len(block):
-                return
-            left -= len(block)
-            yield block
+    try:
+        with soundfile.SoundFile(path) as file:
+            file.seek(start)
+            left = (file.frames if stop is None else stop) - start
+            while left > 0:
+                block = cast(Samples, file.read(min(left, block_frames), "int32", always_2d=True))
+                if not len(block):
+                    return
+                left -= len(block)
+                yield block
+    except soundfile.SoundFileError as error:
+        raise DamagedData(f"{path}: cannot be read: {error}") from None
 
 
 def read(path: Path, start: int = 0, stop: int | None = None) -> Samples:

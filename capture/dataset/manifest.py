@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -269,12 +269,17 @@ def same_csv(path: Path, columns: Columns, rows: Sequence[Row]) -> bool:
 
 def to_csv(columns: Columns, rows: Sequence[Row]) -> str:
     """The table of ``rows`` as RFC 4180 text, but for its line ends (LF)."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: _csv(row.get(name)) for name in columns})
-    return text.getvalue()
+    buffer = io.StringIO()
+    # Until Python 3.13 a lone CR is quoted only if the line end has one in it.
+    writer = csv.writer(buffer, lineterminator="\r\n")
+
+    def line(values: Iterable[object]) -> str:
+        buffer.seek(0)
+        buffer.truncate()
+        writer.writerow(values)
+        return buffer.getvalue().removesuffix("\r\n") + "\n"
+
+    return line(columns) + "".join(line(_csv(row.get(name)) for name in columns) for row in rows)
 
 
 def to_arrow(columns: Columns, rows: Sequence[Row]) -> Any:

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import sqlite3
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -60,10 +61,10 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
 class Ledger:
     """Use ``Ledger.create``, ``Ledger.open`` or ``Ledger.read``; close it when done."""
 
-    def __init__(self, path: Path, *, read_only: bool) -> None:
+    def __init__(self, path: Path, mode: Literal["ro", "rw", "rwc"]) -> None:
         self.path = path
         self._database = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}",
+            f"{path.absolute().as_uri()}?mode={mode}",
             uri=True,
             isolation_level=None,
             timeout=10,
@@ -75,7 +76,7 @@ class Ledger:
 
         Raises DamagedData if it is no ledger, StorageRefused if it cannot be written.
         """
-        ledger = Ledger(folder / NAME, read_only=False)
+        ledger = Ledger(folder / NAME, "rwc")
         with ledger._guarded():
             ledger._database.execute("PRAGMA journal_mode=DELETE")
             ledger._database.execute("PRAGMA synchronous=EXTRA")
@@ -89,8 +90,18 @@ class Ledger:
 
     @staticmethod
     def read(folder: Path) -> Ledger:
-        """The ledger of a dataset, read only; a run may be writing it meanwhile."""
-        ledger = Ledger(folder / NAME, read_only=True)
+        """The ledger of a dataset, read only; a run may be writing it meanwhile.
+
+        What a crash left half committed is rolled back by whoever opens the ledger next, which
+        SQLite does only where it may write; no statement of this connection can.
+        Raises DamagedData if it is missing or no ledger.
+        """
+        path = folder / NAME
+        if not path.is_file():
+            raise DamagedData(f"{path}: is missing; without it nothing in this folder is known")
+        ledger = Ledger(path, "rw" if os.access(path, os.W_OK) else "ro")
+        with ledger._guarded():
+            ledger._database.execute("PRAGMA query_only=1")
         ledger._check_version()
         return ledger
 
@@ -186,10 +197,15 @@ class Ledger:
         return {row[0] for row in self._rows("SELECT take_id FROM takes")}
 
     def takes(self) -> Iterator[TakeRecord]:
-        """In a fixed order that does not depend on when each was recorded."""
-        return self._records(
-            TakeRecord, "SELECT record FROM takes ORDER BY setting_id, song_id, repeat"
-        )
+        """In a fixed order that does not depend on when each was recorded.
+
+        Read one by one: a query that stays open keeps a run that goes on from committing.
+        """
+        numbers = self._rows("SELECT number FROM takes ORDER BY setting_id, song_id, repeat")
+        for (number,) in numbers:
+            yield from self._records(
+                TakeRecord, "SELECT record FROM takes WHERE number = ?", number
+            )
 
     def count(self) -> dict[str, tuple[int, int]]:
         """Takes and frames by status."""
@@ -198,14 +214,13 @@ class Ledger:
 
     # ------------------------------------------------------------------------------------------
 
-    def _records(self, kind: type[Record], query: str) -> Iterator[Record]:
+    def _records(self, kind: type[Record], query: str, *values: Any) -> Iterator[Record]:
         adapter = _adapter(kind)
-        with self._guarded():
-            for (text,) in self._database.execute(query):
-                try:
-                    yield adapter.validate_json(text)
-                except ValueError as error:
-                    raise DamagedData(f"{self.path}: a row cannot be read: {error}") from None
+        for (text,) in self._rows(query, *values):
+            try:
+                yield adapter.validate_json(text)
+            except ValueError as error:
+                raise DamagedData(f"{self.path}: a row cannot be read: {error}") from None
 
     def _rows(self, query: str, *values: Any) -> list[Any]:
         with self._guarded():

@@ -1,8 +1,10 @@
 """The take checks: does this recording look like this song through a compressor?
 
 ``TakeMeter`` is fed the take block by block: the song x as it was sent, the output y and the
-control voltage v, cut so that frame 0 of all three belongs together. It keeps sums and two short
-windows, so its memory does not depend on the song's length. ``verdicts`` then judges.
+control voltage v, cut so that frame 0 of all three belongs together. It keeps sums, two short
+windows and three numbers for each 2048 frames: 2 MB for an hour of song. ``verdicts`` then judges.
+Windows and gain blocks lie within the blocks that it is fed; feed it blocks of the same size to get
+the same figures, and of 65536 frames to get those that the limits were fitted to.
 
 * frames           recorded frames less planned frames.
 * full_scale_run   longest run of samples at full scale on any input: clipping. A peak that
@@ -13,14 +15,20 @@ windows, so its memory does not depend on the song's length. ``verdicts`` then j
                    anything a compressor does. Unverified where the song itself is silent.
 * polarity, swap   normalised correlations of each return with its own channel and the other.
                    Gain is positive, so a compressor cannot turn the sign of the correlation.
-                   Unverified where both channels of the song are alike.
-* lag_head/tail    delay of the return against the song, left over after the cut, in a loud window
-                   near each end. Lost or doubled frames in between make them differ; a wrong cut
-                   moves both. Unverified where the music has no clear correlation peak.
+                   Swap compares the share of the returns' energy that is like the other channel
+                   with the share that is like their own: a return with little in it but crosstalk
+                   weighs little. Unverified where both channels of the song are alike.
+* lag_head/tail    delay of the return against the song, left over after the cut, in a window near
+                   each end. Lost or doubled frames in between make them differ; a wrong cut moves
+                   both. The windows are tapered: where both are cut at the same frames their edges
+                   agree at a lag of 0, whatever the music says, and bass says little. Unverified
+                   where the music has no clear peak. Music with a period has several; the one
+                   nearest to what is expected is believed.
 * cv_scatter       the output that the CV's gain predicts, x 10^(g/20), against the output, in
-                   blocks: the rms deviation in dB about its median (make-up and static gain drop
-                   out). A dead, foreign or late CV does not follow the audio. Unverified where
-                   the gain hardly moves.
+                   blocks: how far it is off in dB from its median (make-up and static gain drop
+                   out), as the deviation that one block in ten exceeds, scaled to one sigma. A
+                   dead, foreign or late CV does not follow the audio; it may yet agree with it in
+                   all blocks that are not compressed. Unverified where the gain hardly moves.
 """
 
 from __future__ import annotations
@@ -35,7 +43,7 @@ from numpy.typing import NDArray
 from capture.errors import MeasurementFailed
 from capture.model import CheckLimits, CheckResult, GainLaw
 from capture.signal import delay
-from capture.signal.levels import BOTTOM_CODE, FULL_SCALE, TOP_CODE, dbfs, longest_run
+from capture.signal.levels import FULL_SCALE, TOP_CODE, dbfs, longest_run
 
 ALGORITHM_VERSION = "checks-1"
 Codes = NDArray[np.int32]
@@ -48,12 +56,24 @@ WINDOW_FRAMES = 16384
 LOUD_DBFS = -45.0
 """A window must be this loud for its lag to be measured."""
 SEARCH_FRAMES = 4096
+NEAR_FRAMES = 16
 CLEAR_PEAK = 25.0
 """Correlation peak over rms that a lag in music must show before it is believed."""
+CLEAR_FRAMES = 0.1
+"""Uncertainty of a lag above which it is not believed."""
+AMBIGUOUS = 0.8
+"""A peak near the expected lag is believed if it has this much of the highest peak's height."""
+WHITENING = 0.7
+"""Between the phase transform's 1, which hears noise where music has nothing, and correlation."""
+TAPER = np.hanning(WINDOW_FRAMES)
 GAIN_FRAMES = 2048
 """Length of the blocks in which gains are compared: longer than any lag left."""
 GAIN_LOUD_DB = 30.0
 """Blocks this far below the loudest are left out of the gain comparison: noise counts there."""
+FAINT_DB = 40.0
+"""A channel of the song this far below the other says nothing: crosstalk may be as loud."""
+GAIN_LOUD_DBFS = -60.0
+"""And so are those whose return is below this: noise of -75 dBFS makes an error of 0.13 dB here."""
 MOVING_DB = 1.0
 """The gain must move at least this far (5th to 95th percentile) for its scatter to mean much."""
 
@@ -100,8 +120,8 @@ class TakeMeter:
         for number, (received, high, low) in enumerate(
             zip(codes[2:], highest, lowest, strict=True)
         ):
-            clipped = high >= TOP_CODE or low == BOTTOM_CODE
-            self._full[number].add((received >= TOP_CODE) | (received == BOTTOM_CODE), clipped)
+            clipped = high >= TOP_CODE or low <= -TOP_CODE
+            self._full[number].add((received >= TOP_CODE) | (received <= -TOP_CODE), clipped)
             self._stuck[number].add_equal(received)
         peaks = np.maximum(highest, -lowest.astype(np.float64)) / FULL_SCALE
         self._peak = np.maximum(self._peak, peaks)
@@ -149,14 +169,17 @@ class TakeMeter:
         )
 
     def _keep_windows(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
-        """Keeps the loudest window of the first loud block, and that of the last one."""
+        """Keeps a window of the first loud block and of the last one: the one with most treble."""
         count = x.shape[1] // WINDOW_FRAMES
         if not count:
             return
         windows = x[:, : count * WINDOW_FRAMES].reshape(2, count, WINDOW_FRAMES)
         power = np.einsum("cwn,cwn->w", windows, windows) / (2 * WINDOW_FRAMES)
-        best = int(np.argmax(power))
-        if power[best] < 10 ** (LOUD_DBFS / 10):
+        slopes = np.diff(windows, axis=2)
+        treble = np.einsum("cwn,cwn->w", slopes, slopes)
+        treble[power < 10 ** (LOUD_DBFS / 10)] = -1
+        best = int(np.argmax(treble))
+        if treble[best] < 0:
             return
         part = slice(best * WINDOW_FRAMES, (best + 1) * WINDOW_FRAMES)
         self._tail = (x[:, part].copy(), y[:, part].copy())
@@ -189,56 +212,67 @@ class TakeMeter:
         return np.divide(self._products, scale, out=np.zeros((4, 4)), where=scale > 0)[:2, 2:]
 
     def _polarity(self) -> CheckResult:
+        """The smaller of the two correlations; a faint channel's does not count."""
+        sent = np.diag(self._products)[:2]
         own = np.diag(self._correlations())
-        worst = float(own[int(np.argmax(np.abs(own)))]) if (own > 0).all() else float(own.min())
+        worst = float(own[sent >= sent.max() * 10 ** (-FAINT_DB / 10)].min())
         verdict = "fail" if worst < -0.3 else "pass" if worst > 0.3 else "unverified"
         return CheckResult("polarity", worst, -0.3, verdict)
 
     def _swap(self) -> CheckResult:
-        """How much better the returns match the other channel than their own; negative is good."""
-        match = np.abs(self._correlations())
-        excess = float(match[0, 1] + match[1, 0] - match[0, 0] - match[1, 1])
-        if abs(excess) < 0.02 or match.max() < 0.3:
-            return CheckResult("swap", excess, 0.02, "unverified")
-        return CheckResult("swap", excess, 0.02, "fail" if excess > 0 else "pass")
+        """How much more of the returns is like the other channel than like their own."""
+        match = self._correlations() ** 2
+        received = np.diag(self._products)[2:]
+        alike = match * (received / received.sum() if received.any() else 0.0)
+        excess = float(alike[0, 1] + alike[1, 0] - alike[0, 0] - alike[1, 1])
+        if abs(excess) < 0.01 or match.max() < 0.1 or self.frames < GAIN_FRAMES:
+            return CheckResult("swap", excess, 0.01, "unverified")
+        return CheckResult("swap", excess, 0.01, "fail" if excess > 0 else "pass")
 
     def _lag(
         self, name: str, window: Window | None, expected: Sequence[float], limit: float
     ) -> CheckResult:
-        """The lag that is not the known fraction; of the channel with the clearer peak."""
+        """The lag that is not the known fraction; of the channel in which it is more certain."""
         found: list[tuple[float, float]] = []
         for channel in (0, 1) if window else ():
             assert window is not None
             try:
-                lag = delay.estimate(
-                    window[0][channel],
-                    window[1][channel],
-                    self._rate,
-                    -SEARCH_FRAMES,
-                    SEARCH_FRAMES,
-                    CLEAR_PEAK,
-                )
+                lag = self._music_lag(window[0][channel], window[1][channel])
             except MeasurementFailed:
                 continue
-            found.append((lag.peak_to_rms, lag.frames - expected[channel]))
+            if lag.uncertainty_frames <= CLEAR_FRAMES:
+                found.append((lag.uncertainty_frames, lag.frames - expected[channel]))
         if not found:
             return CheckResult(name, None, limit, "unverified")
-        excess = max(found)[1]
+        excess = min(found)[1]
         return CheckResult(name, excess, limit, "fail" if abs(excess) > limit else "pass")
+
+    def _music_lag(self, sent: NDArray[np.float64], received: NDArray[np.float64]) -> delay.Delay:
+        """The delay of one window. Raises MeasurementFailed."""
+        pair = sent * TAPER, received * TAPER
+        far = delay.estimate(
+            *pair, self._rate, -SEARCH_FRAMES, SEARCH_FRAMES, CLEAR_PEAK, WHITENING
+        )
+        try:
+            least = AMBIGUOUS * far.peak_to_rms
+            return delay.estimate(*pair, self._rate, -NEAR_FRAMES, NEAR_FRAMES, least, WHITENING)
+        except MeasurementFailed:
+            return far
 
     def _cv_scatter(self, limit: float) -> CheckResult:
         power = np.concatenate(self._gains) if self._gains else np.zeros((0, 3))
         name = "cv_scatter_db"
         # Edges: a block in which the song begins or ends tells more of the edge than of the gain.
         loud = power[:, 0] > power[:, 0].max(initial=0) * 10 ** (-GAIN_LOUD_DB / 10)
+        loud &= power[:, 1] > 2 * GAIN_FRAMES * 10 ** (GAIN_LOUD_DBFS / 10)
         power = power[loud & (power > 0).all(axis=1)]
         if len(power) < 8:
             return CheckResult(name, None, limit, "unverified")
         audio_db = 10 * np.log10(power[:, 1] / power[:, 0])
         cv_db = 10 * np.log10(power[:, 2] / power[:, 0])
         error_db = audio_db - cv_db
-        # Robust: the median absolute deviation, scaled to a normal distribution's sigma.
-        scatter_db = 1.4826 * float(np.median(np.abs(error_db - np.median(error_db))))
+        # Of a normal distribution, one in ten is further than 1.645 sigma from the median.
+        scatter_db = float(np.percentile(np.abs(error_db - np.median(error_db)), 90)) / 1.645
         moved = [float(np.subtract(*np.percentile(g, (95, 5)))) for g in (audio_db, cv_db)]
         if scatter_db > limit:
             return CheckResult(name, scatter_db, limit, "fail")

@@ -14,8 +14,8 @@ whose inverse transform peaks at d; its sign is the polarity. The maximum of
 is then found between the frames by Newton's method. 'The delay' of a system that is not a pure
 delay depends on the band, so the band is part of the result.
 
-Uncertainty: the phase residuals of G after the delay is taken out, as in a weighted least-squares
-line through the phase: var(t) = s^2 sum W^2 w^2 / (sum W w^2)^2, s the residuals' rms.
+Uncertainty: from what is left of G after the delay is taken out, bin by bin, as noise is not alike
+at all frequencies: var(t) = sum (w Im G)^2 / (sum w^2 Re G)^2.
 
 A peak at the edge of the search, or one that does not stand out of the rest, is not a delay.
 """
@@ -39,6 +39,8 @@ PROBE_PEAK_DBFS = -46.0
 PROBE_SWEEP_S = 0.25
 MAX_LATENCY_S = 1.0
 PROBE_PEAK_TO_RMS = 20.0
+OUTSIDE = 1.5
+"""A peak that is so much higher and not within the search makes the one within a side lobe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +66,16 @@ def estimate(
     earliest: int,
     latest: int,
     least_peak_to_rms: float,
+    whitening: float = 1.0,
 ) -> Delay:
     """The delay of ``received`` against ``sent``, both shape (frames,), any scale.
 
-    Searched from ``earliest`` to ``latest`` frames, both included.
+    Searched from ``earliest`` to ``latest`` frames, both included. ``whitening`` is the power to
+    which the magnitude is divided out: 1 is the phase transform, 0 plain correlation.
 
     Raises:
-        MeasurementFailed: nothing came back, the peak lies at the edge of the search, or it
-            stands out of the rest by less than ``least_peak_to_rms``.
+        MeasurementFailed: nothing came back, the peak lies at the edge of the search or outside
+            it, or it stands out of the rest by less than ``least_peak_to_rms``.
     """
     size = 1 << (len(sent) + len(received) - 1).bit_length()
     cross = np.fft.rfft(received, size) * np.conj(np.fft.rfft(sent, size))
@@ -83,27 +87,33 @@ def estimate(
     # Bins far below the strongest hold noise only; their phase says nothing.
     heard = magnitude > 1e-7 * magnitude.max()
     weight = _band(frequency_hz, high_hz) * heard
-    phases = weight * cross / np.maximum(magnitude, np.finfo(float).tiny)
+    phases = weight * cross / np.maximum(magnitude, np.finfo(float).tiny) ** whitening
     correlation = np.fft.irfft(phases, size)
     lags = np.arange(earliest, latest + 1)
     searched = correlation[lags]  # negative lags wrap, as the transform does
     best = int(np.argmax(np.abs(searched)))
     rms = float(np.sqrt(np.mean(correlation**2)))
     peak_to_rms = float(abs(searched[best])) / rms if rms else 0.0
+    if peak_to_rms >= least_peak_to_rms and best in (0, len(lags) - 1):
+        raise MeasurementFailed(
+            f"the delay lies at the edge of the search ({lags[best]} of {earliest} to {latest} "
+            "frames): it may be longer"
+        )
+    highest = int(np.argmax(np.abs(correlation)))
+    if abs(correlation[highest]) > max(OUTSIDE * abs(searched[best]), least_peak_to_rms * rms):
+        lag = highest if highest < size // 2 else highest - size
+        raise MeasurementFailed(
+            f"the delay, {lag} frames, lies outside the search ({earliest} to {latest} frames)"
+        )
     if peak_to_rms < least_peak_to_rms:
         raise MeasurementFailed(
             "what came back does not resemble what was sent (correlation peak "
             f"{peak_to_rms:.1f} times its rms; at least {least_peak_to_rms:g} is needed)"
         )
-    if best in (0, len(lags) - 1):
-        raise MeasurementFailed(
-            f"the delay lies at the edge of the search ({lags[best]} of {earliest} to {latest} "
-            "frames): it may be longer"
-        )
     inverted = bool(searched[best] < 0)
     omega = 2 * np.pi * np.arange(len(phases)) / size
     aligned = phases * np.exp(1j * omega * float(lags[best])) * (-1 if inverted else 1)
-    fraction, uncertainty = _refine(aligned, weight, omega)
+    fraction, uncertainty = _refine(aligned, omega)
     # Zero-padding interpolates the spectrum: neighbouring bins are not independent.
     uncertainty *= float(np.sqrt(size / len(received)))
     return Delay(
@@ -152,7 +162,7 @@ def _band(frequency_hz: NDArray[np.floating], high_hz: float) -> Signal:
     return 0.25 * (1 - np.cos(np.pi * rise)) * (1 - np.cos(np.pi * fall))
 
 
-def _refine(aligned: NDArray[np.complex128], weight: Signal, omega: Signal) -> tuple[float, float]:
+def _refine(aligned: NDArray[np.complex128], omega: Signal) -> tuple[float, float]:
     """The fraction that is left in ``aligned``, within +-1 frame, and its standard deviation."""
     fraction = 0.0
     for _ in range(20):
@@ -165,9 +175,5 @@ def _refine(aligned: NDArray[np.complex128], weight: Signal, omega: Signal) -> t
         fraction = float(np.clip(fraction + step, -1.0, 1.0))
         if abs(step) < 1e-9:
             break
-    turned = aligned * np.exp(1j * omega * fraction)
-    residual = np.angle(turned[weight > 0])
-    variance = float(np.mean(residual**2)) if len(residual) else 0.0
-    information = float(np.sum(weight * omega**2))
-    spread = float(np.sum(weight**2 * omega**2))
-    return fraction, float(np.sqrt(variance * spread)) / information
+    turned = omega * aligned * np.exp(1j * omega * fraction)
+    return fraction, float(np.linalg.norm(turned.imag) / abs(np.sum(omega * turned.real)))
