@@ -31,7 +31,7 @@ def staged(*targets: Path) -> Generator[tuple[Path, ...]]:
     with writing(targets[0]):
         try:
             for target in targets:
-                target.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(target.parent)
             yield parts
             commit(dict(zip(parts, targets, strict=True)))
         except BaseException:
@@ -53,10 +53,19 @@ def commit(moves: Mapping[Path, Path]) -> None:
             _flush(part)
         for part, target in moves.items():
             if target.parent != part.parent:
-                target.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(target.parent)
             part.replace(target)
         for folder in {target.parent for target in targets}:
             _flush(folder)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder and those above it, each name flushed to the disk in the one above."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _flush(folder.parent)
 
 
 def write_text(target: Path, text: str) -> None:

@@ -112,7 +112,7 @@ def hold(root: Path) -> Generator[Folder]:
     from filelock import FileLock, Timeout
 
     with files.writing(root):
-        root.mkdir(parents=True, exist_ok=True)
+        files.make_folder(root)
         lock = FileLock(root / LOCK, timeout=0)
         try:
             lock.acquire()

@@ -72,11 +72,15 @@ def record(
 
 
 def _sent(route: Route) -> Iterator[Samples]:
-    """The song with the send gain, rounded to 24 bits. Its peak was checked to fit."""
+    """The song with the send gain, rounded to 24 bits.
+
+    Its peak was checked to fit when the song was made. A peak of just full scale rounds to one
+    code above the largest, and is sent as the largest.
+    """
     gain = 10 ** (route.send_gain_db / 20)
     for block in read_blocks(route.song):
         codes = np.rint(block * (gain / 2**8)) if gain != 1 else block >> 8
-        yield codes.astype(np.int32) << 8
+        yield np.minimum(codes, 2**23 - 1).astype(np.int32) << 8
 
 
 def _cut(blocks: Iterable[Samples], skip: int, frames: int) -> Iterator[Samples]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
 from capture.dataset import files, manifest
 from capture.dataset.folder import Folder
-from capture.errors import CaptureError, Interrupted
+from capture.errors import CaptureError, DamagedData, Interrupted
 from capture.hardware.ports import Label, Proof, Rig
 from capture.hardware.profile import RigProfile
 from capture.model import CheckLimits, CheckResult, SongRecord, Take
@@ -43,6 +43,8 @@ class Job:
     observe: events.Observer
     stop: Callable[[], None]
     """Raises Interrupted when somebody asked to stop."""
+    sound_songs: set[str] = field(default_factory=set[str])
+    """Songs whose files were found unharmed in this session."""
 
 
 def run(job: Job, limit: int | None) -> events.SessionEnded:
@@ -83,12 +85,29 @@ def _record_all(job: Job, left: list[Take]) -> Iterator[TakeRecord]:
         standing = None
         for take in left:
             job.stop()
+            _require_song(job, take)
             if proof is None or take.setting != standing:
                 proof, standing = rig.knobs.set(take.setting), take.setting
                 job.observe(events.KnobsSet(take.setting, proof.confirmed))
             yield _capture(job, rig, calibration, take, proof)
     finally:
         rig.close()
+
+
+def _require_song(job: Job, take: Take) -> None:
+    """Hashes a song before its first take of the session: what is played must be what is claimed.
+
+    Raises DamagedData.
+    """
+    song = job.songs[take.song_id]
+    if song.song_id in job.sound_songs:
+        return
+    path = job.folder.root / song.input_file
+    if not path.is_file():
+        raise DamagedData(f"{song.input_file}: is missing; capture verify names all damage")
+    if files.sha256(path) != song.input_sha256:
+        raise DamagedData(f"{song.input_file}: is not the file that was made; see capture verify")
+    job.sound_songs.add(song.song_id)
 
 
 def _capture(
@@ -102,7 +121,7 @@ def _capture(
         *(c.settle_s(take.setting[c.name]) for c in job.expansion.controls),
     )
     with files.writing(targets[0]):
-        targets[0].parent.mkdir(parents=True, exist_ok=True)
+        files.make_folder(targets[0].parent)
         try:
             attempt = 0
             while True:

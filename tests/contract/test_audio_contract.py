@@ -213,7 +213,6 @@ def test_a_closed_rig_does_nothing(opened: Opened) -> None:
         opened.rig.audio.record([noise(10)], TAKE)
 
 
-@pytest.mark.xfail(strict=True, reason="the simulated rig records on after its close")
 def test_a_recording_does_not_go_on_after_the_close(opened: Opened) -> None:
     blocks = iter(opened.rig.audio.record((noise(4096) for _ in range(100)), TAKE))
     next(blocks)

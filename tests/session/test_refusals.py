@@ -154,3 +154,26 @@ def test_drivers_that_are_not_there_are_a_hardware_fault(desk: Desk) -> None:
     said = desk.fails(4, "run", "quickstart", "--rig", "rme-ufx-ssl-500")
     assert "portaudio" in said
     assert not (desk.folder / "datasets").exists()
+
+
+@pytest.mark.parametrize("harm", ["altered", "missing"])
+def test_a_song_that_was_harmed_is_never_played(desk: Desk, harm: str) -> None:
+    plan = desk.plan()
+    desk.ok("run", plan, "--out", "d", "--limit", "1")
+    song = sorted((desk.folder / "d/data/inputs").iterdir())[1]
+    if harm == "altered":  # a sound file still, of the same length
+        samples, rate = soundfile.read(song, dtype="int32")
+        soundfile.write(song, samples[::-1], rate, "PCM_24", format="FLAC")
+    else:
+        song.unlink()
+    assert song.name in desk.fails(5, "run", plan, "--out", "d")
+    assert len(rows(desk.folder / "d")) == 1
+
+
+def test_a_song_at_full_scale_is_sent_as_it_is(desk: Desk) -> None:
+    plan = desk.plan()
+    text = (desk.folder / plan).read_text("utf-8")
+    text = text.replace("target_db: -12.0", "target_db: -5.0")  # and +5 dB of send gain: 0 dBFS
+    (desk.folder / plan).write_text(text, "utf-8")
+    desk.ok("run", plan, "--out", "d", "--limit", "4")
+    assert all(row["attempts"] == "1" for row in rows(desk.folder / "d"))

@@ -53,7 +53,8 @@ def test_a_file_that_was_not_written_is_an_error_and_leaves_nothing(tmp_path: Pa
 
 
 def test_flush_rename_flush(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every file reaches the disk before any is renamed, and every folder after all are."""
+    """A new folder's name reaches the disk, then every file, then all are renamed, then the folder
+    is flushed."""
     seen: list[tuple[str, str]] = []
     fsync, replace = os.fsync, Path.replace
 
@@ -72,6 +73,7 @@ def test_flush_rename_flush(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         for part in parts:
             part.write_text("")
     assert seen == [
+        ("fsync", tmp_path.name),
         ("fsync", ".one.part"),
         ("fsync", ".two.part"),
         ("rename", "one"),

@@ -106,6 +106,7 @@ class SimulatedRecording:
         first, emitted = audio.frame, 0
         end = wiring.unplug_at_s
         for block in self._edited(self._rendered()):
+            audio.require()
             audio.frame += len(block)
             emitted += len(block)
             if end is not None and emitted >= end * audio.sample_rate_hz:
@@ -195,8 +196,11 @@ class SimulatedKnobs:
         self._unit = unit
         self._script = script
         self._broken = broken
+        self._closed = False
 
     def set(self, setting: Setting) -> Proof:
+        if self._closed:
+            raise HardwareFault("the simulated knobs are closed; open the rig again")
         if self._broken or self._script.knob_fails():
             raise HardwareFault(f"the simulated knobs did not turn to {setting}")
         missing = [name for name in CONTROLS if name not in setting]
@@ -206,7 +210,7 @@ class SimulatedKnobs:
         return Proof("acknowledged")
 
     def close(self) -> None:
-        """Nothing to release."""
+        self._closed = True
 
 
 def open_simulated(
