@@ -142,11 +142,10 @@ def run(
     from capture.dataset.folder import hold
     from capture.hardware.build import open_rig, require_drivers
     from capture.run import runner, session
-    from capture.run.asked import ask, require_songs
+    from capture.run.asked import ask
     from capture.run.ledger import Ledger
 
-    asked = ask(plan, rig, Path.cwd())
-    require_songs(asked)
+    asked = ask(plan, rig, Path.cwd(), need_songs=True)
     require_drivers(asked.profile)
     root = out or Path("datasets") / asked.spec.name
     view = _view(as_json)

@@ -102,6 +102,21 @@ class Document:
             ]
         raise self.refuse(faults)
 
+    def salvage(self, model: type[Model], stand_in: Plain) -> Model | None:
+        """A faulty document as ``model``, with those of ``stand_in`` for its faulty sections.
+
+        None if a faulty section has nothing that stands in for it.
+        """
+        try:
+            return model.model_validate_json(json.dumps(self.data))
+        except ValidationError as error:
+            faulty = {item["loc"][0] for item in error.errors() if item["loc"]}
+        sound = {key: value for key, value in self.data.items() if key not in faulty}
+        try:
+            return model.model_validate_json(json.dumps({**stand_in, **sound}))
+        except ValidationError:
+            return None
+
     def refuse(self, faults: Iterable[Fault]) -> BadInput:
         """The exception that tells all ``faults``, each with the line of its place."""
         located = sorted(((self._line(fault.path), fault) for fault in faults), key=lambda x: x[0])

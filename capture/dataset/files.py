@@ -80,20 +80,18 @@ def writing(target: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        reason = _refusal(error)
-        if reason is None:
-            raise
-        raise StorageRefused(f"{target}: {reason}") from error
+        raise StorageRefused(f"{target}: {_refusal(error)}") from error
 
 
-def _refusal(error: OSError) -> str | None:
+def _refusal(error: OSError) -> str:
     if error.errno in NO_ROOM:
         return "the disk is full; make room, then run the same command again"
     if error.errno in NO_RIGHT:
         return "no right to write here; change the folder's owner or mode, or choose another --out"
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return "a file stands where a folder is needed; move it, or choose another --out"
-    return None
+    where = f" at {error.filename}" if error.filename else ""
+    return f"cannot be written: {error.strerror or error}{where}; see to the disk, then run again"
 
 
 def sha256(path: Path) -> str:

@@ -13,8 +13,8 @@ def missing_drivers(profile: RigProfile) -> list[str]:
     for name, control in profile.controls.items():
         users.setdefault(control.driver, []).append(name)
     return [
-        f"rig {profile.name}: {', '.join(names)} needs the driver '{driver}', which this version "
-        "of capture does not have; it can be planned, not run (try --rig simulated)"
+        f"rig {profile.name}: the driver '{driver}' ({', '.join(names)}) is not in this version of "
+        "capture; the rig can be planned for, not run (try --rig simulated)"
         for driver, names in users.items()
         if driver != "simulated"
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from capture import presets
 from capture.documents import Document
@@ -16,6 +17,17 @@ from capture.plan.settings import Chosen, choose, faults
 from capture.plan.spec import PlanSpec
 from capture.songs.decode import UnusableSong, survey
 from capture.songs.find import Found, find
+
+Thing = TypeVar("Thing")
+
+STAND_IN = {
+    "schema_version": 1,
+    "name": "stand-in",
+    "songs": {"paths": ["*"]},
+    "level": {"normalize": "peak", "target_db": 0.0},
+    "sample_rate_hz": 44100,
+}
+"""Stands for faulty sections of a plan while the others are checked against the rig."""
 
 
 @dataclass(frozen=True)
@@ -33,58 +45,76 @@ class Asked:
         return self.profile.control_values
 
 
-def ask(plan: str, rig: str | None, folder: Path) -> Asked:
+def ask(plan: str, rig: str | None, folder: Path, *, need_songs: bool = False) -> Asked:
     """Reads a plan and its rig (``rig`` wins over the plan's). Paths are meant from ``folder``.
 
     Raises:
-        BadInput: every fault in the plan, in the rig, and between the two. Patterns that find no
-            song are not among them: see ``require_songs``.
+        BadInput: every fault in the plan, in the rig, and between the two; with ``need_songs``,
+            also every pattern that finds no song.
     """
     messages: list[str] = []
-    spec = profile = None
     found_plan = presets.find("plan", plan, folder)
-    plan_document = found_plan.document
-    try:
-        spec = plan_document.check(PlanSpec)
-    except BadInput as error:
-        messages += error.messages
-    rig_document: Document | None = None
-    try:
-        rig_name, rig_folder = rig, folder
-        if rig_name is None:
-            named = plan_document.data.get("rig", "simulated")
-            rig_name = named if isinstance(named, str) else "simulated"
-            rig_folder = found_plan.folder
-        rig_document = presets.find("rig", rig_name, rig_folder).document
-        profile = read_profile(rig_document)
-    except BadInput as error:
-        messages += error.messages
-    wrong: list[Fault] = []
+    document = found_plan.document
+    spec = _noted(messages, lambda: document.check(PlanSpec))
+    rig_document = _noted(messages, lambda: _rig_document(found_plan, rig, folder))
+    profile = _noted(messages, lambda: read_profile(rig_document)) if rig_document else None
     found = Found((), (), ())
+    wrong: list[Fault] = []
     if spec:
-        try:
-            found = find(spec.songs.paths, spec.songs.exclude, found_plan.folder)
-        except (OSError, RuntimeError) as error:  # no right to look, a name too long, no such user
-            wrong.append(Fault(("songs", "paths"), f"cannot be looked for: {error}"))
-        wrong += song_faults(spec, len(found.sources))
-    if spec and profile:
-        impossible = faults(spec, profile.control_values)
-        if not impossible:
-            chosen = choose(spec, profile.control_values)
-            impossible = [] if isinstance(chosen, Chosen) else chosen
-        wrong += impossible
+        found, wrong = _songs(spec, found_plan.folder, need_songs)
+    if profile:
+        wrong += _impossible(document, spec, profile)
     if wrong:
-        messages += plan_document.refuse(wrong).messages
+        messages += document.refuse(wrong).messages
     if messages or spec is None or profile is None or rig_document is None:
         raise BadInput(*messages)
     audio = profile.audio.model_copy(update={"sample_rate_hz": spec.sample_rate_hz})
     return Asked(
-        plan=plan_document,
+        plan=document,
         spec=spec,
         rig=rig_document,
         profile=profile.model_copy(update={"audio": audio}),
         found=found,
     )
+
+
+def _noted(messages: list[str], look: Callable[[], Thing]) -> Thing | None:
+    """What ``look`` gives; None if it refuses, its messages kept, so that more is looked at."""
+    try:
+        return look()
+    except BadInput as error:
+        messages += error.messages
+        return None
+
+
+def _rig_document(plan: presets.Found, rig: str | None, folder: Path) -> Document:
+    if rig is not None:
+        return presets.find("rig", rig, folder).document
+    named = plan.document.data.get("rig", "simulated")
+    name = named if isinstance(named, str) else "simulated"
+    return presets.find("rig", name, plan.folder).document
+
+
+def _songs(spec: PlanSpec, folder: Path, needed: bool) -> tuple[Found, list[Fault]]:
+    """The songs that the plan names, and what is wrong with how it names them."""
+    try:
+        found = find(spec.songs.paths, spec.songs.exclude, folder)
+    except (OSError, RuntimeError) as error:  # no right to look, a name too long, no such user
+        return Found((), (), ()), [Fault(("songs", "paths"), f"cannot be looked for: {error}")]
+    unmatched = list(found.unmatched) if needed else []
+    return found, unmatched + song_faults(spec, len(found.sources))
+
+
+def _impossible(document: Document, spec: PlanSpec | None, profile: RigProfile) -> list[Fault]:
+    """What the plan asks of the rig that it cannot do; of a faulty plan, of its sound sections."""
+    sound = spec or document.salvage(PlanSpec, STAND_IN)
+    if sound is None:
+        return []
+    found = faults(sound, profile.control_values)
+    if found or spec is None:
+        return found
+    chosen = choose(spec, profile.control_values)
+    return [] if isinstance(chosen, Chosen) else chosen
 
 
 def read_profile(document: Document) -> RigProfile:
@@ -95,12 +125,6 @@ def read_profile(document: Document) -> RigProfile:
     except DocumentFaults as error:
         raise document.refuse(error.faults) from None
     return profile
-
-
-def require_songs(asked: Asked) -> None:
-    """Raises BadInput for every pattern that finds no song."""
-    if asked.found.unmatched:
-        raise asked.plan.refuse(asked.found.unmatched)
 
 
 def survey_songs(asked: Asked, bad: Callable[[str], None]) -> list[PlannedSong]:

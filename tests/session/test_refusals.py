@@ -150,6 +150,24 @@ def test_a_file_where_a_folder_is_needed(desk: Desk) -> None:
     desk.fails(6, "run", desk.plan(), "--out", "d")
 
 
+def test_a_place_where_no_folder_can_be_made(desk: Desk) -> None:
+    assert "/proc/nowhere" in desk.fails(6, "run", desk.plan(), "--out", "/proc/nowhere/d")
+
+
+def test_faults_of_plan_and_rig_and_songs_are_told_at_once(desk: Desk) -> None:
+    plan = desk.plan(ratios="4, 7, 4")
+    text = (desk.folder / plan).read_text("utf-8")
+    (desk.folder / plan).write_text(text.replace("songs/*", "music/*"), "utf-8")
+    said = desk.fails(2, "run", plan)
+    for words in ("music/*", "ratio[1]: 7 is no position", "ratio[2]: 4 is listed twice"):
+        assert words in said
+    # Also where other sections cannot be read at all.
+    (desk.folder / plan).write_text(text.replace("normalize:", "normalise:"), "utf-8")
+    said = desk.fails(2, "run", plan)
+    for words in ("did you mean 'normalize'?", "ratio[1]: 7 is no position"):
+        assert words in said
+
+
 def test_drivers_that_are_not_there_are_a_hardware_fault(desk: Desk) -> None:
     said = desk.fails(4, "run", "quickstart", "--rig", "rme-ufx-ssl-500")
     assert "portaudio" in said

@@ -5,6 +5,7 @@ Good takes: the demo songs, music made to be awkward, and real songs where they 
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -112,8 +113,9 @@ def test_no_alarm_on_real_music(
     rack: Any, music: Callable[[int], Sequence[tuple[str, np.ndarray]]]
 ) -> None:
     songs = music(15)
-    if not songs:
+    if not songs and not os.environ.get("CI"):
         pytest.skip("needs the Debian package singularity-music")
+    assert songs, "CI installs the music"
     figures: dict[str, list[float]] = {}
     for number, (name, song) in enumerate(songs):
         for law in LAWS:
