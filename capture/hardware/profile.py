@@ -151,6 +151,11 @@ class RigProfile(Strict):
         """The controls as the planner knows them, in the profile's order."""
         return tuple(_control(name, profile) for name, profile in self.controls.items())
 
+    def at_rate(self, sample_rate_hz: int) -> RigProfile:
+        """The same rig, run at a plan's sample rate."""
+        audio = self.audio.model_copy(update={"sample_rate_hz": sample_rate_hz})
+        return self.model_copy(update={"audio": audio})
+
     def check(self) -> None:
         """Faults between parts of the profile. Raises DocumentFaults."""
         faults: list[Fault] = []

@@ -25,7 +25,6 @@ CONTROLS = ("threshold_db", "attack_ms", "release_s", "ratio")
 
 OFF_DBFS = -200.0
 
-Decibels = Annotated[float, Field(ge=OFF_DBFS, le=60)]
 Ohms = Annotated[float, Field(ge=1, le=1e9)]
 Microfarads = Annotated[float, Field(gt=0, le=1e6)]
 Scale = Annotated[float, Field(ge=0.1, le=10)]

@@ -68,12 +68,11 @@ def ask(plan: str, rig: str | None, folder: Path, *, need_songs: bool = False) -
         messages += document.refuse(wrong).messages
     if messages or spec is None or profile is None or rig_document is None:
         raise BadInput(*messages)
-    audio = profile.audio.model_copy(update={"sample_rate_hz": spec.sample_rate_hz})
     return Asked(
         plan=document,
         spec=spec,
         rig=rig_document,
-        profile=profile.model_copy(update={"audio": audio}),
+        profile=profile.at_rate(spec.sample_rate_hz),
         found=found,
     )
 

@@ -59,7 +59,7 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
 
 
 class Ledger:
-    """Use ``Ledger.create``, ``Ledger.open`` or ``Ledger.read``; close it when done."""
+    """Use ``Ledger.open`` or ``Ledger.read``; close it when done."""
 
     def __init__(self, path: Path, mode: Literal["ro", "rw", "rwc"]) -> None:
         self.path = path

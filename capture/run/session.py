@@ -97,16 +97,14 @@ def begin(
 def _frozen(asked: Asked, ledger: Ledger) -> PlanSpec | None:
     """The plan that the takes were recorded by; None if there are no takes yet."""
     before = {kind: ledger.document(ledger.fact(f"{kind}_sha256")) for kind in ("plan", "rig")}
-    if not ledger.take_ids() or before["plan"] is None or before["rig"] is None:
-        same = (asked.plan.text, asked.rig.text) == (before["plan"], before["rig"])
-        if not same:
+    if not ledger.take_ids():
+        if (asked.plan.text, asked.rig.text) != (before["plan"], before["rig"]):
             ledger.restart()
         return None
+    if before["plan"] is None or before["rig"] is None:
+        raise DamagedData(f"{ledger.path}: has takes, and not the plan and rig they were made by")
     plan = read(before["plan"], "the dataset's plan.yaml").check(PlanSpec)
-    rig = read_profile(read(before["rig"], "the dataset's rig.yaml"))
-    rig = rig.model_copy(
-        update={"audio": rig.audio.model_copy(update={"sample_rate_hz": plan.sample_rate_hz})}
-    )
+    rig = read_profile(read(before["rig"], "the dataset's rig.yaml")).at_rate(plan.sample_rate_hz)
     refused = changes.of_plan(plan, asked.spec) + changes.of_rig(rig, asked.profile)
     _refuse(Folder(ledger.path.parent), refused)
     return plan

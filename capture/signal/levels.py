@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 FULL_SCALE = 2.0**31
 TOP_CODE = 2**31 - 2**8
-BOTTOM_CODE = -(2**31)
-"""The largest and the smallest 24-bit code, left-justified in an int32."""
+"""The largest 24-bit code, left-justified in an int32. The smallest is one code below its negative.
+"""
 
 
 def dbfs(amplitude: float) -> float | None:

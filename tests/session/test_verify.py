@@ -164,6 +164,19 @@ def test_what_a_killed_run_leaves_is_noted_and_no_damage(whole: Desk, tmp_path: 
     Desk(tmp_path).fails(5, "verify", "d")
 
 
+def test_a_ledger_with_takes_and_no_plan_is_damage_and_loses_nothing(
+    whole: Desk, tmp_path: Path
+) -> None:
+    dataset = tmp_path / "d"
+    shutil.copytree(whole.folder, tmp_path, dirs_exist_ok=True)
+    with contextlib.closing(sqlite3.connect(dataset / "ledger.sqlite")) as ledger, ledger:
+        ledger.execute("DELETE FROM facts WHERE name = 'plan_sha256'")
+    Desk(tmp_path).fails(5, "run", "plan.yaml", "--out", "d")
+    with contextlib.closing(sqlite3.connect(dataset / "ledger.sqlite")) as ledger:
+        for table, count in (("songs", 2), ("takes", 5), ("calibrations", 1)):
+            assert ledger.execute(f"SELECT COUNT(*) FROM {table}").fetchone() == (count,)
+
+
 def test_no_ledger_is_damage(whole: Desk, tmp_path: Path) -> None:
     dataset = tmp_path / "d"
     shutil.copytree(whole.folder / "d", dataset)
