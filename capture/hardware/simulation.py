@@ -6,7 +6,8 @@ published in obscureSignals/differential_dynamics, or whatever the profile says.
 
 A **fault** is a mapping ``{kind: lost_frames, frames: 1, at_s: 1.0}``, or just its kind. What
 stands in ``always`` holds in every recording; ``faults`` is a script: its entry *i* holds in the
-*i*-th take that is recorded since the rig was opened, and after its end all is well.
+*i*-th take that is recorded since the rig was opened, and after its end all is well. What a fault
+means in a rack that is a process of its own: ``rack/stream.py``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ Microfarads = Annotated[float, Field(gt=0, le=1e6)]
 Scale = Annotated[float, Field(ge=0.1, le=10)]
 Hertz = Annotated[float, Field(gt=0, le=1e6)]
 Place = Annotated[float, Field(ge=0, le=86400)]
+LatencyFrames = Annotated[int, Field(ge=32, le=200_000)]
 
 
 def _panel_values(table: dict[str, float]) -> dict[str, float]:
@@ -122,7 +124,7 @@ Levels = Annotated[PerInput, AfterValidator(_within(OFF_DBFS, 0))]
 class ConverterFacts(Strict):
     """The interface. An input's delay is ``latency_frames`` plus its own ``skew_frames``."""
 
-    latency_frames: Annotated[int, Field(ge=32, le=200_000)] = 987
+    latency_frames: LatencyFrames = 987
     skew_frames: Annotated[PerInput, AfterValidator(_within(0, 64))] = PerInput()
     return_gain_db: Annotated[float, Field(ge=-60, le=60)] = 0.0
     noise_dbfs: Levels = _everywhere(OFF_DBFS)
@@ -234,16 +236,33 @@ class KnobFault(Strict):
     kind: Literal["knob"] = "knob"
 
 
+class Freeze(Strict):
+    """A rack of its own stops answering at ``at_s``, and the stream goes on without it."""
+
+    kind: Literal["freeze"] = "freeze"
+    at_s: Place = 1.0
+    for_ms: Annotated[float, Field(gt=0, le=60_000)] = 500.0
+
+
+class Vanish(Strict):
+    """A rack of its own is gone at ``at_s``, and comes back, perhaps under another latency."""
+
+    kind: Literal["vanish"] = "vanish"
+    at_s: Place = 1.0
+    for_s: Annotated[float, Field(ge=0, le=3600)] = 1.0
+    latency_frames: LatencyFrames | None = None
+
+
 AnyFault = (
     Ok | Swap | Invert | Dead | CvUnplugged | CvAc | Drift | LostFrames | DoubledFrames
-    | Gain | Unplug | Overflow | KnobFault
+    | Gain | Unplug | Overflow | KnobFault | Freeze | Vanish
 )  # fmt: skip
 KINDS: dict[str, type[AnyFault]] = {
     str(kind.model_fields["kind"].default): kind for kind in AnyFault.__args__
 }
 
 
-def _fault(data: Any) -> AnyFault:
+def parse_fault(data: Any) -> AnyFault:
     """A word or a mapping as the fault that it names. Raises ValueError."""
     if isinstance(data, AnyFault):
         return data
@@ -264,7 +283,7 @@ def _fault(data: Any) -> AnyFault:
         raise ValueError(f"{name}: {'; '.join(reasons)}") from None
 
 
-Script = list[Annotated[AnyFault, BeforeValidator(_fault)]]
+Script = list[Annotated[AnyFault, BeforeValidator(parse_fault)]]
 
 
 class WrongKnob(Strict):
@@ -297,6 +316,16 @@ class Simulation(Strict):
                 if reason := self.unit.refusal(knob.control, value):
                     raise ValueError(f"wrong_knobs: {knob.control} {format_value(value)}: {reason}")
         return self
+
+    def rack_only(self) -> list[Fault]:
+        """The scripted faults that only a rack in a process of its own can have."""
+        message = "only a rack of its own can {}: see `capture rack`, or leave it out"
+        return [
+            Fault(("simulation", where, index), message.format(fault.kind))
+            for where in ("always", "faults")
+            for index, fault in enumerate(getattr(self, where))
+            if isinstance(fault, (Freeze, Vanish))
+        ]
 
     def faults_of(self, name: str, control: Control) -> list[Fault]:
         """The positions of ``control`` that the simulated unit cannot realise."""

@@ -156,6 +156,20 @@ class Chain:
             for name, frames in self.delay_frames.items()
         }
 
+    def rewire(self, wiring: Wiring) -> None:
+        """From the next frame on, this is what is wrong. An AC coupling begins charged."""
+        if wiring.drift_ppm != self._wiring.drift_ppm:
+            for delay in self._delays.values():
+                delay.drift(wiring.drift_ppm)
+        if wiring.cv_corner_hz and not self._wiring.cv_corner_hz:
+            self._coupled_volts = self._volts
+        self._gain = amplitude(self._facts.return_gain_db + wiring.gain_db)
+        self._wiring = wiring
+
+    def delays_now(self) -> dict[str, float]:
+        """``delay_frames`` of the next frame: after the drift so far."""
+        return {name: delay.frames for name, delay in self._delays.items()}
+
     def process(self, play: Samples) -> tuple[Samples, Truth]:
         """Plays one block (n, 2); what comes back has shape (n, inputs)."""
         frames = len(play)

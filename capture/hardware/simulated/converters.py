@@ -47,8 +47,7 @@ class Delay:
 
     def __init__(self, delay_frames: float, drift_ppm: float = 0.0, before: float = 0.0) -> None:
         self._delay = delay_frames
-        self._drift = drift_ppm * 1e-6
-        self._piece = int(np.clip(1 / 32 / max(abs(self._drift), 1e-9), 32, 1024))
+        self._set_drift(drift_ppm)
         self._start = -(math.ceil(delay_frames) + TAPS)  # the frame that self._past begins with
         self._past = np.full(-self._start, before)
         self._fixed = self._filters(np.zeros(1))
@@ -68,6 +67,24 @@ class Delay:
             self._start += drop
             self._past = self._past[drop:]
         return y
+
+    @property
+    def frames(self) -> float:
+        """The delay of the next frame."""
+        (delay,) = self._delay_at(np.array([float(self._start + len(self._past))]))
+        return float(delay)
+
+    def drift(self, ppm: float) -> None:
+        """From the next frame on the clocks drift so fast; the delay goes on from where it is."""
+        now = self._start + len(self._past)
+        delay = self.frames
+        self._set_drift(ppm)
+        self._delay = delay - self._drift * now
+        self._fixed = self._filters(np.array([float(now)]))
+
+    def _set_drift(self, ppm: float) -> None:
+        self._drift = ppm * 1e-6
+        self._piece = int(np.clip(1 / 32 / max(abs(self._drift), 1e-9), 32, 1024))
 
     def _delay_at(self, frame: Floats) -> Floats:
         return np.maximum(self._delay + self._drift * frame, TAPS / 2)

@@ -1,0 +1,1 @@
+"""The simulated rack as a JACK client in a process of its own: ``capture rack``."""
