@@ -133,15 +133,23 @@ def probe(sample_rate_hz: int) -> Signal:
     compressor with a threshold above -40 dBFS, each followed by silence as long as the longest
     latency that is looked for.
     """
-    count = round(PROBE_SWEEP_S * sample_rate_hz)
-    time_s = np.arange(count) / sample_rate_hz
-    ratio = np.log(0.42 * sample_rate_hz / 100.0)
-    phase = 2 * np.pi * 100.0 * PROBE_SWEEP_S / ratio * np.expm1(time_s / PROBE_SWEEP_S * ratio)
-    fade = np.minimum(1.0, np.minimum(time_s, time_s[::-1]) / 0.005)
-    sweep = 10 ** (PROBE_PEAK_DBFS / 20) * np.sin(phase) * fade
+    one_sweep = sweep(sample_rate_hz, PROBE_SWEEP_S, PROBE_PEAK_DBFS, 0.005)
     gap = np.zeros(round(MAX_LATENCY_S * sample_rate_hz))
-    one, rest = np.concatenate([sweep, gap]), np.zeros(count + len(gap))
+    one = np.concatenate([one_sweep, gap])
+    rest = np.zeros(len(one))
     return np.stack([np.concatenate([one, rest]), np.concatenate([rest, one])], axis=1)
+
+
+def sweep(sample_rate_hz: int, length_s: float, peak_dbfs: float, fade_s: float) -> Signal:
+    """An exponential sweep (Farina 2000), shape (frames,), full scale 1.
+
+    From 100 Hz to 0.42 of the rate; its ends are faded over ``fade_s`` each, to a sample of 0.
+    """
+    time_s = np.arange(round(length_s * sample_rate_hz)) / sample_rate_hz
+    ratio = np.log(0.42 * sample_rate_hz / 100.0)
+    phase = 2 * np.pi * 100.0 * length_s / ratio * np.expm1(time_s / length_s * ratio)
+    fade = np.minimum(1.0, np.minimum(time_s, time_s[::-1]) / fade_s)
+    return 10 ** (peak_dbfs / 20) * np.sin(phase) * fade
 
 
 def from_probe(sent: Signal, received: Signal, sample_rate_hz: int) -> Delay:
