@@ -52,6 +52,10 @@ class HardwareFault(CaptureError):
     exit_code = 4
 
 
+class DeviceLost(HardwareFault):
+    """A device that was there is gone, or has stopped. It may come back."""
+
+
 class MeasurementFailed(HardwareFault):
     """A measurement gave no trustworthy figure; the message is the reason."""
 

@@ -6,7 +6,7 @@ recording is an interval of that count.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -26,7 +26,7 @@ class Label:
     ``attempt`` is 1-based: a take that is recorded again is a new recording.
     """
 
-    purpose: Literal["latency", "take"]
+    purpose: Literal["latency", "take", "check"]
     subject: str
     attempt: int = 1
 
@@ -36,12 +36,16 @@ class Interval:
     """Where a finished recording lies in the stream, and what the stream said meanwhile.
 
     ``flags`` holds the names of all status flags raised in it (``input_overflow`` ...): empty for
-    a recording that may be believed.
+    a recording that may be believed. ``clock_frames`` is how far the stream's clock at most jumped
+    ahead of the frame counter: about 0, or as many frames as the stream left out; None where the
+    stream is not bound to a clock. ``block_frames`` is the longest block that the device delivered.
     """
 
     first_frame: int
     frames: int
     flags: frozenset[str]
+    clock_frames: float | None = None
+    block_frames: int = 0
 
 
 class Recording(Protocol):
@@ -69,15 +73,25 @@ class Audio(Protocol):
     @property
     def inputs(self) -> tuple[str, ...]: ...
 
-    def settle(self, frames: int) -> None:
-        """Lets silence flow for so many frames."""
+    @property
+    def frames(self) -> int:
+        """How many frames the stream has carried since it was opened."""
         ...
 
-    def record(self, play: Iterable[Samples], label: Label) -> Recording:
+    def settle(self, frames: int) -> None:
+        """Has silence flow for so many frames before the next recording begins.
+
+        They count from now, or from the end of what is still to be played.
+        """
+        ...
+
+    def record(self, play: Iterable[Samples], label: Label, tail_frames: int = 0) -> Recording:
         """Plays blocks of shape (frames, 2) and records all inputs meanwhile, frame for frame.
 
-        As many frames come back as were played; the first is recorded at the instant at which
-        the first one is sent. Raises HardwareFault when the device is lost.
+        As many frames come back as were played, and ``tail_frames`` more; the first is recorded
+        at the instant at which the first one is sent. The next recording may be begun, in another
+        thread, as soon as all of ``play`` has been taken: it begins no earlier than the frame
+        after the last one played. Raises DeviceLost when the device is lost.
         """
         ...
 
@@ -106,12 +120,25 @@ class Knobs(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
 class Rig:
-    """An opened rig."""
+    """An opened rig. Its audio can be opened anew; the knobs stay.
 
-    audio: Audio
-    knobs: Knobs
+    Raises HardwareFault where the audio cannot be opened; the knobs are closed then.
+    """
+
+    def __init__(self, open_audio: Callable[[], Audio], knobs: Knobs) -> None:
+        self._open_audio = open_audio
+        self.knobs = knobs
+        try:
+            self.audio = open_audio()
+        except BaseException:
+            knobs.close()
+            raise
+
+    def reopen_audio(self) -> None:
+        """Closes the audio and opens it anew. May be tried again where it raises HardwareFault."""
+        self.audio.close()
+        self.audio = self._open_audio()
 
     def close(self) -> None:
         try:

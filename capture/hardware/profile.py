@@ -48,10 +48,20 @@ class Anchors(Strict):
 
 
 class AudioProfile(Strict):
+    """The interface. ``block_frames`` is the device's buffer, where the host API lets one choose.
+
+    ``freewheel``: a JACK server runs as fast as it can, which only simulated hardware can follow.
+    ``reopen_after_s`` of audio the stream is opened anew, between takes; a device that is lost is
+    waited for ``wait_for_device_s``.
+    """
+
     driver: Literal["simulated", "portaudio"]
     device: Device | None = None
     sample_rate_hz: Annotated[int, Field(ge=8000, le=384000)]
     block_frames: Annotated[int, Field(ge=16, le=65536)] = 4096
+    freewheel: bool = False
+    reopen_after_s: Annotated[float, Field(gt=0, le=3600)] = 3600.0
+    wait_for_device_s: Annotated[float, Field(ge=0, le=86400)] = 600.0
     outputs: Outputs
     inputs: Inputs
     dbfs_to_dbu: Anchors = Anchors()
@@ -131,6 +141,16 @@ class Settle(Strict):
     between_takes_s: Seconds = 6.0
 
 
+class RackFacts(Strict):
+    """Where the simulated rack is, when it is a process of its own: see `capture rack`.
+
+    ``client``: its name on the JACK server; ``control_port``: of its knobs, on 127.0.0.1.
+    """
+
+    client: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=32)] = "rack"
+    control_port: Annotated[int, Field(ge=1024, le=65535)]
+
+
 class RigProfile(Strict):
     """A rig: one YAML file in ``rigs/`` or of the user's."""
 
@@ -141,6 +161,7 @@ class RigProfile(Strict):
     controls: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ControlProfile]
     settle: Settle = Settle()
     simulation: Simulation | None = None
+    rack: RackFacts | None = None
 
     @property
     def simulated(self) -> bool:
@@ -163,6 +184,9 @@ class RigProfile(Strict):
             faults.append(Fault(("controls",), "is empty: name at least one control"))
         if self.simulated and self.simulation is None:
             faults.append(Fault(("audio", "driver"), "simulated needs a section simulation"))
+        if self.simulated and self.simulation is not None:
+            faults += self.simulation.rack_only()
+        faults += self._without_rack()
         for name, profile in self.controls.items():
             clash = [n for n in self.controls if n != name and base_name(n) == base_name(name)]
             if clash:
@@ -172,6 +196,20 @@ class RigProfile(Strict):
                 faults += self.simulation.faults_of(name, _control(name, profile))
         if faults:
             raise DocumentFaults(faults)
+
+    def _without_rack(self) -> list[Fault]:
+        """Simulated knobs beside a real interface are those of a rack of its own."""
+        knobs = [name for name, profile in self.controls.items() if profile.driver == "simulated"]
+        if self.audio.driver != "portaudio" or not knobs:
+            return []
+        return [
+            Fault(
+                ("controls", knobs[0], "driver"),
+                f"simulated beside the audio driver portaudio needs a section {section}",
+            )
+            for section in ("rack", "simulation")
+            if getattr(self, section) is None
+        ]
 
 
 def _control(name: str, profile: ControlProfile) -> Control:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from capture.errors import BadInput, HardwareFault
+from capture.errors import BadInput, DeviceLost, HardwareFault
 from capture.hardware.ports import Interval, Label, Proof, Rig, Samples
 from capture.hardware.profile import RigProfile
 from capture.hardware.simulated import law
@@ -20,6 +20,7 @@ from capture.hardware.simulated.chain import Chain, Truth, Wiring, inputs_of
 from capture.hardware.simulated.edits import double, lose, up_to
 from capture.hardware.simulated.unit import Unit
 from capture.hardware.simulation import CONTROLS, AnyFault, KnobFault, Ok, Simulation
+from capture.hardware.turns import Turns
 from capture.model import Setting
 
 CHUNK_FRAMES = 16384
@@ -45,8 +46,9 @@ class SimulatedAudio:
         self.simulation = simulation
         self.unit = unit
         self.on_truth = on_truth
-        self.frame = 0
+        self.frames = 0
         self.lost = False
+        self.turns = Turns()
         self._script = script
 
     @property
@@ -58,21 +60,26 @@ class SimulatedAudio:
         return inputs_of(self.profile)
 
     def settle(self, frames: int) -> None:
-        self.require()
-        self.unit.settle(frames)
-        self.frame += frames
+        with self.turns.mine():
+            self.require()
+            self.unit.settle(frames)
+            self.frames += frames
 
-    def record(self, play: Iterable[Samples], label: Label) -> SimulatedRecording:
+    def record(
+        self, play: Iterable[Samples], label: Label, tail_frames: int = 0
+    ) -> SimulatedRecording:
         self.require()
+        if tail_frames:
+            play = itertools.chain(play, [np.zeros((tail_frames, 2), np.int32)])
         faults = list(self.simulation.always)
         if label.purpose == "take":
             faults.append(self._script.next_take())
         return SimulatedRecording(self, play, label, Wiring.of(faults))
 
     def require(self) -> None:
-        """Raises HardwareFault if the device was lost."""
+        """Raises DeviceLost if the device was lost."""
         if self.lost:
-            raise HardwareFault("the simulated audio device is gone; open the rig again")
+            raise DeviceLost("the simulated audio device is gone; open the rig again")
 
     def close(self) -> None:
         self.lost = True
@@ -102,12 +109,16 @@ class SimulatedRecording:
         return self._interval
 
     def _run(self) -> Iterator[Samples]:
+        with self._audio.turns.mine():
+            yield from self._play_all()
+
+    def _play_all(self) -> Iterator[Samples]:
         audio, wiring = self._audio, self._wiring
-        first, emitted = audio.frame, 0
+        first, emitted = audio.frames, 0
         end = wiring.unplug_at_s
         for block in self._edited(self._rendered()):
             audio.require()
-            audio.frame += len(block)
+            audio.frames += len(block)
             emitted += len(block)
             if end is not None and emitted >= end * audio.sample_rate_hz:
                 break
@@ -115,10 +126,7 @@ class SimulatedRecording:
                 yield block
         if end is not None:
             audio.lost = True
-            raise HardwareFault(
-                f"the simulated audio device was lost while recording {self._label.subject}",
-                "plug it in again and repeat the command: it goes on where it stopped",
-            )
+            raise DeviceLost(f"the simulated audio device was lost at {self._label.subject}")
         self._interval = Interval(first, emitted, wiring.flags)
 
     def _counted(self) -> Iterator[Samples]:
@@ -213,13 +221,10 @@ class SimulatedKnobs:
         self._closed = True
 
 
-def open_simulated(
-    profile: RigProfile, *, on_truth: OnTruth | None = None, compiled: bool | None = None
-) -> Rig:
-    """A rig at rest, its knobs at the first position of each control.
+def at_rest(profile: RigProfile, *, compiled: bool | None = None) -> tuple[Simulation, Unit]:
+    """What is simulated, and its unit: at rest, knobs at the first position of each control.
 
-    ``compiled`` chooses whether the side chain runs in numba; by default, if it is installed. The
-    recordings are the same. Raises BadInput if the profile has no simulation, or lacks a control.
+    ``compiled``: see ``open_simulated``. Raises BadInput, as that does.
     """
     simulation = profile.simulation
     if simulation is None:
@@ -233,11 +238,24 @@ def open_simulated(
     }
     compiled = law.can_compile() if compiled is None else compiled
     rate_hz = profile.audio.sample_rate_hz
-    unit = Unit(simulation, Setting(first), rate_hz, compiled=compiled)
+    return simulation, Unit(simulation, Setting(first), rate_hz, compiled=compiled)
+
+
+def open_simulated(
+    profile: RigProfile, *, on_truth: OnTruth | None = None, compiled: bool | None = None
+) -> Rig:
+    """A rig at rest, its knobs at the first position of each control.
+
+    ``compiled`` chooses whether the side chain runs in numba; by default, if it is installed. The
+    recordings are the same. Raises BadInput if the profile has no simulation, or lacks a control.
+    """
+    simulation, unit = at_rest(profile, compiled=compiled)
     script = Script(simulation.faults)
     broken = any(isinstance(fault, KnobFault) for fault in simulation.always)
-    audio = SimulatedAudio(profile, simulation, unit, script, on_truth)
-    return Rig(audio, SimulatedKnobs(unit, script, broken=broken))
+    return Rig(
+        lambda: SimulatedAudio(profile, simulation, unit, script, on_truth),
+        SimulatedKnobs(unit, script, broken=broken),
+    )
 
 
 def render(

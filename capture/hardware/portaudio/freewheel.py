@@ -1,0 +1,44 @@
+"""JACK's freewheel: the server runs as fast as its clients can, waiting for each.
+
+Only simulated hardware can follow. It must be off before any client leaves the server: jackd does
+not survive that (it loops for good). So the client that turned it on stays until it is off.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from capture.errors import HardwareFault
+
+LEAVE_S = 0.25
+"""What jackd needs to be back on its clock (0.2 s was enough)."""
+
+
+class Freewheel:
+    """A client of the JACK server that does nothing but switch its freewheel."""
+
+    def __init__(self) -> None:
+        self._client: Any = None
+
+    def switch(self, *, on: bool) -> None:
+        """Raises HardwareFault when there is no server, or no JACK."""
+        if self._client is None:
+            self._client = _client()
+        self._client.set_freewheel(on)
+        if not on:
+            time.sleep(LEAVE_S)
+            self._client.close()
+            self._client = None
+
+
+def _client() -> Any:
+    try:
+        import jack
+    except OSError:
+        raise HardwareFault("JACK is not installed (Debian: apt-get install jackd2)") from None
+    module: Any = jack
+    try:
+        return module.Client("capture-freewheel", no_start_server=True)
+    except module.JackError as error:
+        raise HardwareFault(f"the JACK server cannot be reached: {error}") from None
