@@ -228,6 +228,8 @@ class CheckLimits:
     full_scale_run_frames: Annotated[int, Ge(1), Le(1000)] = 3
     stuck_run_frames: Annotated[int, Ge(2), Le(1_000_000)] = 64
     dead_below_db: Annotated[float, Ge(-120), Le(0)] = -50.0
+    marker_frames: Annotated[float, Ge(0), Le(100)] = 0.5
+    pilot_db: Annotated[float, Ge(0), Le(200)] = 6.0
     lag_frames: Annotated[float, Ge(0), Le(1000)] = 0.6
     cv_scatter_db: Annotated[float, Ge(0), Le(60)] = 0.5
 

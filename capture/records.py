@@ -68,7 +68,9 @@ class TakeRecord:
     """A take that was recorded: where it is, what stands in it, what was measured.
 
     ``status`` is ``captured``, or ``rejected`` when it failed its checks every time; then the
-    files are the last attempt's, under ``evidence/rejected/``. Delays are those that remain after
+    files are the last attempt's, under ``evidence/rejected/``. ``markers_file`` holds all inputs
+    around the marker before the take, then around the one after it; null in takes recorded before
+    there were markers. Delays are those that remain after
     the cut at ``latency_frames``: positive means that the channel is later than frame 0.
     """
 
@@ -109,3 +111,6 @@ class TakeRecord:
     cv_max_v: float
     cv_mean_v: float
     checks: tuple[CheckResult, ...]
+    markers_file: str | None = None
+    markers_sha256: str | None = None
+    markers_bytes: int | None = None

@@ -32,11 +32,18 @@ class Folder:
     def exists(self) -> bool:
         return (self.root / IDENTITY).is_file()
 
-    def take_files(self, take: Take, *, rejected: bool = False) -> tuple[Path, Path]:
-        """The output's and the CV's file of a take."""
-        base = "evidence/rejected" if rejected else "data/takes"
-        folder = self.root / base / take.song_id
-        return folder / f"{take.stem}.out.flac", folder / f"{take.stem}.cv.flac"
+    def take_files(self, take: Take, *, rejected: bool = False) -> tuple[Path, Path, Path]:
+        """The files of a take: output, CV, and what came back of the markers around it."""
+        base, evidence = (
+            ("evidence/rejected", "evidence/rejected")
+            if rejected
+            else ("data/takes", "evidence/markers")
+        )
+        names = ((base, "out"), (base, "cv"), (evidence, "markers"))
+        out, cv, markers = (
+            self.root / top / take.song_id / f"{take.stem}.{kind}.flac" for top, kind in names
+        )
+        return out, cv, markers
 
     def relative(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()

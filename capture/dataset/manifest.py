@@ -27,6 +27,10 @@ Tables = dict[str, tuple[Columns, list[Row]]]
 
 CHECKS = (
     "stream_flags",
+    "clock_frames",
+    "marker_head_frames",
+    "marker_tail_frames",
+    "pilot_db",
     "frames",
     "full_scale_run_frames",
     "stuck_run_frames",
@@ -57,6 +61,7 @@ FILE_COLUMNS: Columns = {
     "input_file": "string",
     "output_file": "string",
     "cv_file": "string",
+    "markers_file": "string",
     "sample_rate_hz": "int64",
     "num_frames": "int64",
     "latency_frames": "int64",
@@ -71,6 +76,7 @@ FILE_COLUMNS: Columns = {
     "input_sha256": "string",
     "output_sha256": "string",
     "cv_sha256": "string",
+    "markers_sha256": "string",
     "captured_at": "string",
     "attempts": "int64",
     "peak_left_dbfs": "double",

@@ -82,6 +82,8 @@ def take_claims(take: TakeRecord) -> Iterator[Claim]:
     rate = take.sample_rate_hz
     yield Claim(take.output_file, take.output_sha256, take.output_bytes, frames, rate, 2)
     yield Claim(take.cv_file, take.cv_sha256, take.cv_bytes, frames, rate, 1)
+    if take.markers_file and take.markers_sha256:
+        yield Claim(take.markers_file, take.markers_sha256, take.markers_bytes)
 
 
 def _calibration_claims(record: CalibrationRecord) -> Iterator[Claim]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -19,23 +19,14 @@ DEPTH = 8
 def ahead(items: Iterable[Item]) -> Generator[Item]:
     """The items, in order. An exception of ``items`` is raised here, after the items before it.
 
-    When this generator is closed early, ``items`` is taken no further than the item under way.
+    When this generator is closed early, ``items`` is taken no further than the item under way, and
+    closed too.
     """
     waiting: queue.Queue[Item | _End] = queue.Queue(DEPTH)
     closed = threading.Event()
-
-    def fetch() -> None:
-        error: BaseException | None = None
-        try:
-            for item in items:
-                waiting.put(item)
-                if closed.is_set():
-                    return
-        except BaseException as caught:  # whatever it is, it belongs to the taker
-            error = caught
-        waiting.put(_End(error))
-
-    thread = threading.Thread(target=fetch, name="ahead", daemon=True)
+    thread = threading.Thread(
+        target=_fetch, args=(iter(items), waiting, closed), name="ahead", daemon=True
+    )
     thread.start()
     try:
         while True:
@@ -51,6 +42,22 @@ def ahead(items: Iterable[Item]) -> Generator[Item]:
             while not waiting.empty():
                 waiting.get_nowait()
             thread.join(0.01)
+
+
+def _fetch(
+    items: Iterator[Item], waiting: queue.Queue[Item | _End], closed: threading.Event
+) -> None:
+    error: BaseException | None = None
+    try:
+        for item in items:
+            waiting.put(item)
+            if closed.is_set():
+                break
+    except BaseException as caught:  # whatever it is, it belongs to the taker
+        error = caught
+    if isinstance(items, Generator):  # whatever it holds, it lets go of here
+        items.close()
+    waiting.put(_End(error))
 
 
 class _End:

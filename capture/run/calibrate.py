@@ -35,21 +35,27 @@ def expected_law(cv: CvProfile) -> GainLaw:
     )
 
 
-def measure_latency(audio: Audio, law: GainLaw, dataset: Path) -> CalibrationRecord:
+def measure_latency(
+    audio: Audio, law: GainLaw, dataset: Path, attempt: int = 1
+) -> CalibrationRecord:
     """Plays the probe, measures each return's delay, writes ``calibration/ID/``.
 
     Raises:
         MeasurementFailed: with the channel and the reason.
+        DeviceLost.
     """
     rate = audio.sample_rate_hz
     probe = delay.probe(rate)
     codes = (np.rint(probe * 2**23).astype(np.int32) << 8).astype(np.int32)
     blocks = [codes[i : i + BLOCK_FRAMES] for i in range(0, len(codes), BLOCK_FRAMES)]
-    recording = audio.record(blocks, Label("latency", "probe"))
+    recording = audio.record(blocks, Label("latency", "probe", attempt))
     received = np.concatenate(list(recording))
-    if recording.interval.flags:
-        flags = ", ".join(sorted(recording.interval.flags))
+    interval = recording.interval
+    if interval.flags:
+        flags = ", ".join(sorted(interval.flags))
         raise MeasurementFailed(f"latency: the stream reported {flags} during the probe")
+    if interval.clock_frames is not None and interval.clock_frames > interval.block_frames / 2:
+        raise MeasurementFailed("latency: the stream left frames out during the probe")
     delays: dict[str, ChannelDelay] = {}
     for channel, name in enumerate(CHANNELS):
         column = received[:, audio.inputs.index(name)] / FULL_SCALE

@@ -42,6 +42,21 @@ class Calibrated:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceGone:
+    """The session pauses, and waits ``wait_s`` seconds at most for the device to come back."""
+
+    reason: str
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOpened:
+    """The device was opened anew: ``lost``, it had gone; else as it is done from time to time."""
+
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True)
 class KnobsSet:
     setting: Setting
     confirmed: str
@@ -64,7 +79,7 @@ class TakeProgress:
 
 @dataclass(frozen=True, slots=True)
 class TakeVoid:
-    """An attempt that failed its checks."""
+    """An attempt that failed its checks; or one that the device's loss cut short."""
 
     take: Take
     attempt: int
@@ -94,6 +109,8 @@ Event = (
     | SongStep
     | SessionStarted
     | Calibrated
+    | DeviceGone
+    | DeviceOpened
     | KnobsSet
     | TakeStarted
     | TakeProgress

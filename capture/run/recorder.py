@@ -1,14 +1,17 @@
-"""Records one take: plays the song, cuts the latency, writes both files, meters everything.
+"""Records one take: plays marker, song, marker; cuts the latency; writes the files; meters it all.
 
-The song is sent with the plan's send gain and followed by as much silence as the latency is long,
-so that its end comes back too. From what comes back the first ``latency_frames`` are dropped:
-frame 0 of the files is then frame 0 of the song, but for a fraction that the calibration states.
+    sent      [marker][gap][song ....................][gap][marker]
+    recorded  ........[marker][gap][song ....................][gap][marker].
+
+The song is sent with the plan's send gain. From what comes back the first ``latency_frames`` are
+dropped: frame 0 of the files is then frame 0 of the song, but for a fraction that the calibration
+states. The recording is one piece: whatever the stream lost or doubled in it moves the second
+marker against the first.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +19,14 @@ from pathlib import Path
 import numpy as np
 
 from capture.dataset.audio import BLOCK_FRAMES, FlacWriter, read_blocks
+from capture.errors import MeasurementFailed
 from capture.hardware.ports import Audio, Interval, Label, Samples
 from capture.run.ahead import ahead
+from capture.signal import marker
 from capture.signal.checks import Peaks, TakeMeter
+from capture.signal.levels import FULL_SCALE
+from capture.signal.marker import SEARCH_FRAMES
+from capture.signal.pilot import PilotMeter
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,44 +39,121 @@ class Route:
     latency_frames: int
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Where the take is written: output, CV, and what came back of the markers."""
+
+    output: Path
+    cv: Path
+    markers: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What is known of a take when it is over.
+
+    ``markers``: what came back of the marker before and of the one after, all inputs, each
+    (SEARCH_FRAMES + marker + SEARCH_FRAMES, inputs), or less where the stream ended early.
+    ``pilot`` is None where the rig has no loopback, and MeasurementFailed where it is not there.
+    """
+
+    interval: Interval
+    markers: tuple[Samples, Samples]
+    pilot: PilotMeter | MeasurementFailed | None
+
+
 def record(
     audio: Audio,
     route: Route,
     label: Label,
-    targets: tuple[Path, Path],
+    parts: Parts,
     meter: TakeMeter,
+    handed_over: Callable[[], None],
     progress: Callable[[int, Peaks], None],
-) -> Interval:
-    """Records into ``targets`` (output, CV), feeding ``meter`` and calling ``progress`` per block.
+) -> Recorded:
+    """Records into ``parts``, feeding ``meter`` and calling ``progress`` for each block.
 
-    ``progress`` may raise, to interrupt. Raises HardwareFault when the device is lost, OSError
-    when the disk refuses.
+    ``handed_over`` is called when the last of the song has been taken to be played. ``progress``
+    may raise, to interrupt. Raises DeviceLost when the device is lost, OSError when the disk
+    refuses.
     """
     rate = audio.sample_rate_hz
-    columns = [audio.inputs.index(name) for name in ("left", "right", "cv")]
-    silence = itertools.repeat(
-        np.zeros((BLOCK_FRAMES, 2), np.int32), -(-route.latency_frames // BLOCK_FRAMES)
-    )
-    tail = _cut(silence, 0, route.latency_frames)
-    recording = audio.record(itertools.chain(_sent(route), tail), label)
+    signal, gap = marker.marker(rate), marker.gap_frames(rate)
+    sweep = (np.rint(signal * 2**23).astype(np.int32) << 8).astype(np.int32)
+    silence = np.zeros((gap, 2), np.int32)
+
+    def play() -> Iterator[Samples]:
+        yield sweep
+        yield silence
+        yield from _sent(route)
+        yield silence
+        yield sweep
+        handed_over()
+
+    recording = audio.record(play(), label, route.latency_frames + SEARCH_FRAMES)
+    with contextlib.closing(ahead(recording)) as stream:
+        tape = _Tape(stream, route.latency_frames - SEARCH_FRAMES, len(audio.inputs))
+        before = tape.take(len(sweep) + 2 * SEARCH_FRAMES)
+        tape.back(SEARCH_FRAMES)
+        pilot = _pilot(audio.inputs, signal[:, 0], before, rate, gap)
+        _follow(pilot, audio.inputs, silence, tape.take(gap))
+        _song(audio, route, parts, tape, meter, pilot, progress)
+        _follow(pilot, audio.inputs, silence, tape.take(gap))
+        tape.back(SEARCH_FRAMES)
+        after = tape.take(len(sweep) + 2 * SEARCH_FRAMES)
+        with FlacWriter(parts.markers, rate, len(audio.inputs)) as writer:
+            writer.write(np.concatenate([before, after]))
+        for _ in stream:  # whatever is left must be taken before the interval is known
+            pass
+    return Recorded(recording.interval, (before, after), pilot)
+
+
+def _song(
+    audio: Audio,
+    route: Route,
+    parts: Parts,
+    tape: _Tape,
+    meter: TakeMeter,
+    pilot: PilotMeter | MeasurementFailed | None,
+    progress: Callable[[int, Peaks], None],
+) -> None:
+    rate, columns = audio.sample_rate_hz, [audio.inputs.index(n) for n in ("left", "right", "cv")]
     done = 0
-    with (
-        contextlib.closing(ahead(recording)) as stream,
-        FlacWriter(targets[0], rate, 2) as output,
-        FlacWriter(targets[1], rate, 1) as cv,
-    ):
+    with FlacWriter(parts.output, rate, 2) as output, FlacWriter(parts.cv, rate, 1) as cv:
         # The song is read a second time, to compare: nobody knows how far the device reads ahead.
-        received = _cut(stream, route.latency_frames, route.frames)
-        for sent, block in zip(_sent(route), received, strict=False):
+        for sent, block in zip(_sent(route), tape.blocks(route.frames), strict=False):
             pair = np.ascontiguousarray(block[:, columns[:2]])
             voltage = np.ascontiguousarray(block[:, columns[2]])
             output.write(pair)
             cv.write(voltage)
             done += len(block)
+            _follow(pilot, audio.inputs, sent, block)
             progress(done, meter.add(sent[: len(block)], pair, voltage))
-        for _ in stream:  # whatever is left must be taken before the interval is known
-            pass
-    return recording.interval
+
+
+def _pilot(
+    inputs: tuple[str, ...], sent: np.ndarray, received: Samples, rate: int, lead_frames: int
+) -> PilotMeter | MeasurementFailed | None:
+    if "loopback" not in inputs:
+        return None
+    loopback = received[:, inputs.index("loopback")] / FULL_SCALE
+    try:
+        if len(loopback) < len(sent) + 2 * SEARCH_FRAMES:
+            raise MeasurementFailed("the stream ended within the marker")
+        return PilotMeter(sent, loopback, rate, lead_frames)
+    except MeasurementFailed as error:
+        return error
+
+
+def _follow(
+    pilot: PilotMeter | MeasurementFailed | None,
+    inputs: tuple[str, ...],
+    sent: Samples,
+    received: Samples,
+) -> None:
+    if isinstance(pilot, PilotMeter):
+        count = min(len(sent), len(received))
+        pilot.add(sent[:count, 0], received[:count, inputs.index("loopback")])
 
 
 def _sent(route: Route) -> Iterator[Samples]:
@@ -83,22 +168,32 @@ def _sent(route: Route) -> Iterator[Samples]:
         yield np.minimum(codes, 2**23 - 1).astype(np.int32) << 8
 
 
-def _cut(blocks: Iterable[Samples], skip: int, frames: int) -> Iterator[Samples]:
-    """``frames`` frames after the first ``skip``, in blocks of BLOCK_FRAMES (the last shorter)."""
-    held: list[Samples] = []
-    count = 0
-    for block in blocks:
-        part = block[min(skip, len(block)) :]
-        skip -= len(block) - len(part)
-        part = part[: frames - count]
-        held.append(part)
-        count += len(part)
-        while sum(map(len, held)) >= BLOCK_FRAMES:
-            whole = np.concatenate(held)
-            yield whole[:BLOCK_FRAMES]
-            held = [whole[BLOCK_FRAMES:]]
-        if count == frames:
-            break
-    rest = np.concatenate(held) if held else np.zeros((0, 2), np.int32)
-    if len(rest):
-        yield rest
+class _Tape:
+    """Cuts a stream of blocks into pieces of any length, in order."""
+
+    def __init__(self, blocks: Iterable[Samples], skip: int, inputs: int) -> None:
+        self._blocks = iter(blocks)
+        self._held: list[Samples] = [np.zeros((max(0, -skip), inputs), np.int32)]
+        self._last = self._held[0]
+        self.take(max(0, skip))
+
+    def take(self, frames: int) -> Samples:
+        """The next ``frames`` frames; fewer where the stream has no more."""
+        count = sum(map(len, self._held))
+        while count < frames and (block := next(self._blocks, None)) is not None:
+            self._held.append(block)
+            count += len(block)
+        whole = np.concatenate(self._held)
+        self._held = [whole[frames:]]
+        self._last = whole[:frames]
+        return self._last
+
+    def back(self, frames: int) -> None:
+        """Winds back by ``frames`` frames, no more than the last ``take`` gave."""
+        self._held.insert(0, self._last[max(0, len(self._last) - frames) :])
+
+    def blocks(self, frames: int) -> Iterator[Samples]:
+        """``frames`` frames in blocks of BLOCK_FRAMES, the last one shorter."""
+        while frames > 0 and len(block := self.take(min(BLOCK_FRAMES, frames))):
+            frames -= len(block)
+            yield block

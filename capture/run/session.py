@@ -30,6 +30,7 @@ from capture.plan.summary import Timing, summarize
 from capture.records import SessionRecord
 from capture.run import changes, events
 from capture.run.asked import Asked, read_profile
+from capture.run.flights import Task
 from capture.run.ledger import Ledger
 from capture.run.runner import Job, utc_now
 from capture.songs.ingest import Prepared, prepare
@@ -79,19 +80,16 @@ def begin(
     ledger.set_splits(dict(expansion.splits))
     ledger.set_fact("songs", canonical([song.song_id for song in songs]))
     ledger.set_fact("totals", canonical(_totals(asked, expansion)))
-    job = Job(
+    task = Task(
         folder=folder,
-        ledger=ledger,
         expansion=expansion,
         songs={song.song_id: song for song in songs},
         profile=asked.profile,
         limits=asked.spec.checks,
-        session=_session(asked),
-        open_rig=open_rig,
         observe=observe,
         stop=stop,
     )
-    return job, unusable
+    return Job(task, ledger, _session(asked), open_rig), unusable
 
 
 def _frozen(asked: Asked, ledger: Ledger) -> PlanSpec | None:

@@ -14,7 +14,7 @@ from capture.view.progress import Progress
 from capture.view.text import amount, hours, level
 
 
-def say(event: events.Event, progress: Progress) -> str | None:
+def say(event: events.Event, progress: Progress) -> str | None:  # noqa: C901  (a flat table)
     """The line for an event; None for one that is not worth a line."""
     match event:
         case events.Note(message):
@@ -30,6 +30,10 @@ def say(event: events.Event, progress: Progress) -> str | None:
                 f"+-{left.uncertainty_frames:.4f}, right {right.delay_frames:.3f} "
                 f"+-{right.uncertainty_frames:.4f}; gain law: {_law(calibration.law.origin)}"
             )
+        case events.DeviceGone(reason, wait_s):
+            return f"device lost: {reason}; waiting {hours(wait_s)} at most for it to come back"
+        case events.DeviceOpened(lost):
+            return "device is back" if lost else "device opened anew"
         case events.KnobsSet(setting, confirmed):
             return f"knobs: {setting} ({confirmed.replace('_', ' ')})"
         case events.TakeVoid(take, attempt, reasons):

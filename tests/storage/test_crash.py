@@ -76,7 +76,7 @@ def commit(moves):
 
 def flush(path):
     plain_flush(path)
-    if path.name.endswith(".cv.flac.part"):
+    if path.name.endswith(".markers.flac.part"):
         die("2 flushed")
 
 
@@ -87,8 +87,8 @@ def replace(self, target):
         renames += 1
         if renames == 1:
             die("3 one renamed")
-        if renames == 2:
-            die("3 both renamed")
+        if renames == 3:
+            die("3 all renamed")
 
 
 def in_transaction(self, record):
@@ -129,17 +129,19 @@ main()
 '''
 
 STEPS = {
-    # step: (takes in the ledger after it, leftovers that the next run sweeps)
+    # step: (takes in the ledger after it, leftovers of the third take that the next run sweeps)
     "1 while recording": (2, 2),
-    "1 recorded": (2, 2),
-    "2 flushed": (2, 2),
-    "3 one renamed": (2, 2),
-    "3 both renamed": (2, 2),
-    "4 folder flushed": (2, 2),
-    "5 in the transaction": (2, 2),
+    "1 recorded": (2, 3),
+    "2 flushed": (2, 3),
+    "3 one renamed": (2, 3),
+    "3 all renamed": (2, 3),
+    "4 folder flushed": (2, 3),
+    "5 in the transaction": (2, 3),
     "5 row inserted": (3, 0),
     "6 no manifest": (8, 0),
 }
+FILES = 3
+"""As many more may be swept: those of the fourth take, which plays while the third is committed."""
 CAPTURE = str(Path(sys.executable).with_name("capture"))
 
 
@@ -205,7 +207,7 @@ def test_a_crash_costs_the_take_at_hand_and_no_more(
     assert done.returncode == 0, done.stderr
     assert hashes(tmp_path / "d") == whole
     swept = [path for path in (tmp_path / "d/lost+found").rglob("*") if path.is_file()]
-    assert len(swept) == leftovers
+    assert leftovers <= len(swept) <= leftovers + FILES
     assert not list((tmp_path / "d").rglob("*-journal"))
     verified_again = run(tmp_path, CAPTURE, "verify", "d")
     assert verified_again.returncode == 0, verified_again.stdout + verified_again.stderr

@@ -1,0 +1,146 @@
+"""The opened rig on the bench: its calibration, its knobs; what to do when the device is lost.
+
+A calibration holds for the stream that it was measured on. So it is measured whenever the stream
+is opened, and again when a take shows that the stream has slipped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from capture.errors import DeviceLost, HardwareFault, MeasurementFailed
+from capture.hardware.ports import Audio, Knobs, Proof, Rig
+from capture.hardware.profile import RigProfile
+from capture.model import Setting
+from capture.records import CalibrationRecord
+from capture.run import calibrate, events
+
+TRIES = 3
+"""How often a latency is measured before it is given up: a stream may stumble."""
+MOST_LOSSES = 5
+"""A device that is lost so many times without one take in between is not worth waiting for."""
+LOOK_S = 0.5
+
+
+class Bench:
+    """Raises HardwareFault when the rig cannot be opened or its latency not be measured."""
+
+    def __init__(
+        self,
+        rig: Rig,
+        profile: RigProfile,
+        root: Path,
+        keep: Callable[[CalibrationRecord], None],
+        observe: events.Observer,
+        stop: Callable[[], None],
+    ) -> None:
+        self._rig, self._profile, self._root = rig, profile, root
+        self._keep, self._observe, self._stop = keep, observe, stop
+        self._setting: Setting | None = None
+        self._losses = 0
+        self.proof: Proof | None = None
+        self.calibration = self._begin()
+
+    @property
+    def audio(self) -> Audio:
+        return self._rig.audio
+
+    @property
+    def knobs(self) -> Knobs:
+        return self._rig.knobs
+
+    def stands_at(self, setting: Setting) -> bool:
+        return self._setting == setting
+
+    def turn(self, setting: Setting) -> None:
+        """Sets the knobs, unless they stand there. Raises HardwareFault."""
+        if not self.stands_at(setting):
+            self._setting = None
+            self.proof = self.knobs.set(setting)
+            self._setting = setting
+            self._observe(events.KnobsSet(setting, self.proof.confirmed))
+
+    def worn(self, seconds: float) -> bool:
+        """Whether the stream would be too old after so many more seconds of audio."""
+        after_s = self.audio.frames / self.audio.sample_rate_hz + seconds
+        return after_s > self._profile.audio.reopen_after_s and self._used
+
+    def landed(self) -> None:
+        """A take was recorded well: the device is sound."""
+        self._losses, self._used = 0, True
+
+    def refresh(self) -> None:
+        """Opens the stream anew, as is done from time to time. Raises HardwareFault."""
+        try:
+            self._rig.reopen_audio()
+            self.calibration = self._begin()
+        except HardwareFault as fault:
+            self.recover(fault)
+        else:
+            self._observe(events.DeviceOpened(lost=False))
+
+    def measure(self) -> None:
+        """Measures the latency anew; a device that does not answer is lost. See ``recover``."""
+        try:
+            self.calibration = self._measured()
+        except HardwareFault as fault:
+            self.recover(fault)
+
+    def recover(self, reason: HardwareFault) -> None:
+        """Waits for a lost device and opens it anew, with the knobs where nobody knows.
+
+        Raises HardwareFault when it does not come back in time, or is lost again and again.
+        """
+        wait_s = self._profile.audio.wait_for_device_s
+        self._losses += 1
+        if self._losses > MOST_LOSSES:
+            raise HardwareFault(
+                f"the device was lost {MOST_LOSSES} times without a take in between", str(reason)
+            )
+        self._observe(events.DeviceGone("; ".join(reason.messages), wait_s))
+        self._setting = None
+        until = time.monotonic() + wait_s
+        while True:
+            try:
+                self._rig.reopen_audio()
+                self.calibration = self._begin()
+            except HardwareFault as fault:
+                if time.monotonic() >= until:
+                    raise HardwareFault(
+                        f"the device did not come back within {wait_s:g} s; all that was captured "
+                        "is saved, run the same command again to go on",
+                        *fault.messages,
+                    ) from None
+            else:
+                self._observe(events.DeviceOpened(lost=True))
+                return
+            self._stop()
+            time.sleep(LOOK_S)
+
+    def close(self) -> None:
+        self._rig.close()
+
+    def _begin(self) -> CalibrationRecord:
+        """A stream just opened: lets the unit come to rest, measures."""
+        self._used = False
+        self.audio.settle(round(self._profile.settle.after_open_s * self.audio.sample_rate_hz))
+        return self._measured()
+
+    def _measured(self) -> CalibrationRecord:
+        law = calibrate.expected_law(self._profile.cv)
+        for attempt in range(1, TRIES + 1):
+            self._stop()
+            try:
+                found = calibrate.measure_latency(self.audio, law, self._root, attempt)
+            except DeviceLost:
+                raise
+            except MeasurementFailed:
+                if attempt == TRIES:
+                    raise
+            else:
+                self._keep(found)
+                self._observe(events.Calibrated(found))
+                return found
+        raise AssertionError  # the last attempt returns or raises

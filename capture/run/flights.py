@@ -1,0 +1,259 @@
+"""Takes in flight: each is recorded and judged in a thread of its own, two at most at a time.
+
+While one plays, the one before it is judged and committed. The next begins when all of the last
+one has been handed to the stream: back to back, without a gap. Three things wait until nothing is
+in flight: knobs, since they change what is heard; a stream that is to be measured anew; and one
+that is to be opened anew.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from capture.dataset import files
+from capture.dataset.folder import Folder
+from capture.errors import DamagedData, DeviceLost, Interrupted
+from capture.hardware.ports import Proof
+from capture.hardware.profile import RigProfile
+from capture.model import CheckLimits, CheckResult, SongRecord, Take
+from capture.plan.expand import Expansion
+from capture.records import CalibrationRecord
+from capture.run import events
+from capture.run.attempt import Attempt, attempt, discard
+from capture.run.bench import Bench
+from capture.run.recorder import Parts, Route
+from capture.signal.checks import Peaks
+from capture.signal.marker import gap_frames
+
+MOST = 2
+LOOK_S = 0.1
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is recorded, and how."""
+
+    folder: Folder
+    expansion: Expansion
+    songs: dict[str, SongRecord]
+    profile: RigProfile
+    limits: CheckLimits
+    observe: events.Observer
+    stop: Callable[[], None]
+    """Raises Interrupted when somebody asked to stop. May be called in any thread."""
+
+
+@dataclass(frozen=True, eq=False)
+class Flight:
+    """A take under way. ``found`` is known when it has been judged."""
+
+    take: Take
+    number: int
+    calibration: CalibrationRecord
+    proof: Proof
+    handed_over: threading.Event
+    found: Future[Attempt]
+
+    @property
+    def may_be_followed(self) -> bool:
+        return self.handed_over.is_set() or self.found.done()
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A flight that has ended. ``attempt`` is None where the take must be recorded again."""
+
+    flight: Flight
+    attempt: Attempt | None
+
+
+class Flights:
+    """Use it in a ``with`` block: leaving it ends whatever is still in flight."""
+
+    def __init__(self, task: Task, bench: Bench) -> None:
+        self._task, self._bench = task, bench
+        self._crew = ThreadPoolExecutor(MOST, thread_name_prefix="take")
+        self._flying: deque[Flight] = deque()
+        self._inbox: SimpleQueue[events.Event | None] = SimpleQueue()
+        self._voids: Counter[str] = Counter()
+        self._cancelled = threading.Event()
+        self._sound_songs: set[str] = set()
+        self._slipped = False
+        self._lost: DeviceLost | None = None
+
+    def __len__(self) -> int:
+        return len(self._flying)
+
+    def __enter__(self) -> Flights:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._flying:
+            self._cancelled.set()
+            self._bench.close()  # whoever waits for frames is woken by that
+        wait(flight.found for flight in self._flying)
+        for flight in self._flying:
+            if flight.found.exception() is None:
+                discard(flight.found.result().parts)
+        self._crew.shutdown()
+
+    def may_add(self, take: Take) -> bool:
+        """Whether ``take`` may be begun before anything else has landed."""
+        return not self._flying or (
+            len(self._flying) < MOST
+            and not self._slipped
+            and self._lost is None
+            and self._bench.stands_at(take.setting)
+            and not self._bench.worn(self._seconds(take))
+        )
+
+    def add(self, take: Take) -> bool:
+        """Begins ``take``; returns when it has been handed over. False if the device was lost."""
+        try:
+            if not self._flying:
+                self._mend(take)
+            _require_song(self._task, take, self._sound_songs)
+            self._bench.turn(take.setting)
+            rate = self._bench.audio.sample_rate_hz
+            settle = max(round(self._settle_s(take) * rate), gap_frames(rate))
+            self._bench.audio.settle(settle)
+        except DeviceLost as lost:
+            self._lost = lost
+            return False
+        flight = self._launch(take)
+        self._flying.append(flight)
+        self._wait(lambda: flight.may_be_followed)
+        return True
+
+    def land(self) -> Landed:
+        """Waits for the oldest flight to end.
+
+        Raises whatever ended it, but for a lost device: then the take is to be recorded again, as
+        it is when it failed and has tries left.
+        """
+        flight = self._flying[0]
+        self._wait(flight.found.done)
+        self._flying.popleft()
+        try:
+            found = flight.found.result()
+        except DeviceLost as lost:
+            self._lost = lost
+            self._task.observe(events.TakeVoid(flight.take, flight.number, lost.messages))
+            return Landed(flight, None)
+        if not found.failed:
+            self._bench.landed()
+            return Landed(flight, found)
+        reasons = tuple(map(_words, found.failed))
+        self._task.observe(events.TakeVoid(flight.take, flight.number, reasons))
+        # What slipped under the take before this one has slipped under this one: not its fault.
+        if not (self._slipped and found.stream_failed):
+            self._voids[flight.take.take_id] += 1
+        self._slipped |= found.stream_failed
+        if self._voids[flight.take.take_id] > self._task.limits.retries:
+            return Landed(flight, found)
+        discard(found.parts)
+        return Landed(flight, None)
+
+    def _mend(self, take: Take) -> None:
+        """Nothing is in flight: the time to do what had to wait. Raises HardwareFault."""
+        lost, slipped = self._lost, self._slipped
+        self._lost, self._slipped = None, False
+        if lost is not None:
+            self._bench.recover(lost)
+        elif slipped:
+            self._bench.measure()
+        elif self._bench.worn(self._seconds(take)):
+            self._bench.refresh()
+
+    def _launch(self, take: Take) -> Flight:
+        number = self._voids[take.take_id] + 1
+        self._task.observe(events.TakeStarted(take, number))
+        calibration, proof = self._bench.calibration, self._bench.proof
+        assert proof is not None  # the knobs were turned
+        handed_over = threading.Event()
+
+        def hand_over() -> None:
+            handed_over.set()
+            self._inbox.put(None)
+
+        def progress(frames: int, peaks: Peaks) -> None:
+            if self._cancelled.is_set():
+                raise Interrupted("interrupted")
+            self._task.stop()
+            self._inbox.put(events.TakeProgress(take, frames, peaks))
+
+        found = self._crew.submit(
+            attempt,
+            self._bench.audio,
+            self._route(take, calibration),
+            take,
+            number,
+            _parts(self._task.folder, take),
+            calibration,
+            self._task.limits,
+            hand_over,
+            progress,
+        )
+        found.add_done_callback(lambda _: self._inbox.put(None))
+        return Flight(take, number, calibration, proof, handed_over, found)
+
+    def _route(self, take: Take, calibration: CalibrationRecord) -> Route:
+        return Route(
+            song=self._task.folder.root / self._task.songs[take.song_id].input_file,
+            frames=take.frames,
+            send_gain_db=self._task.expansion.recipe.send_gain_db,
+            latency_frames=calibration.latency_frames,
+        )
+
+    def _wait(self, true: Callable[[], bool]) -> None:
+        """Until something is true; shows what the threads say. Raises Interrupted."""
+        while not true():
+            self._task.stop()
+            try:
+                event = self._inbox.get(timeout=LOOK_S)
+            except Empty:
+                continue
+            if event is not None:
+                self._task.observe(event)
+
+    def _settle_s(self, take: Take) -> float:
+        controls = self._task.expansion.controls
+        return max(
+            self._task.profile.settle.between_takes_s,
+            *(control.settle_s(take.setting[control.name]) for control in controls),
+        )
+
+    def _seconds(self, take: Take) -> float:
+        return self._settle_s(take) + take.frames / self._bench.audio.sample_rate_hz
+
+
+def _parts(folder: Folder, take: Take) -> Parts:
+    return Parts(*map(files.part_of, folder.take_files(take)))
+
+
+def _require_song(task: Task, take: Take, sound: set[str]) -> None:
+    """Hashes a song before its first take of the session: what is played must be what is claimed.
+
+    ``sound`` holds the songs that were found unharmed. Raises DamagedData.
+    """
+    song = task.songs[take.song_id]
+    if song.song_id in sound:
+        return
+    path: Path = task.folder.root / song.input_file
+    if not path.is_file():
+        raise DamagedData(f"{song.input_file}: is missing; capture verify names all damage")
+    if files.sha256(path) != song.input_sha256:
+        raise DamagedData(f"{song.input_file}: is not the file that was made; see capture verify")
+    sound.add(song.song_id)
+
+
+def _words(check: CheckResult) -> str:
+    if check.figure is None:
+        return f"{check.name}: nothing to measure"
+    return f"{check.name}: {check.figure:.4g} (limit {check.limit:g})"
