@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 BROKEN_PIPE_EXIT = 141
+
+# Two takes are worked on at a time, each in a thread. A linear algebra library that starts threads
+# of its own for our small matrices costs twice the processor's time and saves none.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 app = typer.Typer(
     name="capture",
@@ -220,6 +225,32 @@ def _show_plan(name: str, rig: str | None, as_json: bool) -> None:
 
 @app.command()
 @_reporting
+def check(
+    plan: Plan,
+    rig: RigOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DATASET", help="The dataset folder [datasets/PLAN'S NAME]."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Look for all that can be wrong before the first take: plan, songs, disk, rig, sound."""
+    from capture.hardware import build
+    from capture.run import preflight
+    from capture.view import preflight as view
+
+    hardware = preflight.Hardware(build.missing_drivers, build.device_faults, build.open_rig)
+    found = preflight.check(plan, rig, out, Path.cwd(), hardware)
+    if as_json:
+        _print_json(view.as_json(found))
+    else:
+        print(view.as_text(found))
+    if error := preflight.verdict(found):
+        _fail(error)
+
+
+@app.command()
+@_reporting
 def init(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write.")] = Path(),
     as_json: Json = False,
@@ -291,6 +322,29 @@ def verify(dataset: Dataset, as_json: Json = False) -> None:
         print(stored.report_text(dataset, report))
     if report.damage:
         _fail(DamagedData(f"{dataset}: is damaged in {len(report.damage)} places"))
+
+
+@app.command()
+@_reporting
+def rack(
+    rig: Annotated[
+        str, typer.Option("--rig", metavar="RIG", help="A rig's file or preset.")
+    ] = "jack-rack",
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="JACK's server [JACK_DEFAULT_SERVER, or JACK's own]."),
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep here what was really sent.")
+    ] = None,
+) -> None:
+    """Be the simulated rack, as a JACK client: to try the real audio path without a sound card."""
+    from capture import presets
+    from capture.hardware.rack.client import run_rack
+    from capture.run.asked import read_profile
+
+    profile = read_profile(presets.find("rig", rig, Path.cwd()).document)
+    run_rack(profile, server, truth, functools.partial(print, flush=True))
 
 
 @app.command()

@@ -1,0 +1,224 @@
+"""The program on the real audio path: PortAudio, a JACK server, the rack in its own process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from ruamel.yaml import YAML
+
+from capture.hardware.rack.truth import Truth, read_truth
+from tests.jackserver import MISSING, JackServer, until
+from tests.rack.conftest import RackProcess, document
+from tests.session.conftest import RATE_HZ, Desk, bursts, rows
+
+if MISSING and os.environ.get("CI"):
+    raise RuntimeError(f"CI lacks {MISSING}")
+
+PLAN = """\
+schema_version: 1
+name: jack
+rig: rig.yaml
+songs: {{paths: ["songs/*"]}}
+level: {{normalize: peak, target_db: -12.0, send_gain_db: 5.0, return_gain_db: -5.0}}
+sample_rate_hz: 44100
+grid:
+  threshold_db: [{thresholds}]
+  attack_ms: [{attacks}]
+  release_s: [{releases}]
+  ratio: [{ratios}]
+"""
+
+
+@dataclass
+class Lab:
+    """A server, a rack on it, and a folder to work in."""
+
+    server: JackServer
+    rack: RackProcess
+    desk: Desk
+
+    @property
+    def folder(self) -> Path:
+        return self.desk.folder
+
+    def rig(self, *, freewheel: bool, settle_s: float = 0.3, **audio: Any) -> str:
+        """The profile by which the program finds the rack."""
+        data = document({})
+        data["rack"]["control_port"] = self.rack.port
+        data["audio"] |= {"freewheel": freewheel, "wait_for_device_s": 30, **audio}
+        data["settle"] = {"after_open_s": 0.3, "between_takes_s": settle_s}
+        for control in data["controls"].values():
+            control["positions"] = [
+                position["value"] if isinstance(position, dict) else position
+                for position in control["positions"]
+            ]
+        with (self.folder / "rig.yaml").open("w") as file:
+            YAML().dump(data, file)
+        return "rig.yaml"
+
+    def plan(
+        self,
+        thresholds: str = "-28",
+        attacks: str = "1",
+        releases: str = "0.1",
+        ratios: str = "4",
+    ) -> str:
+        text = PLAN.format(thresholds=thresholds, attacks=attacks, releases=releases, ratios=ratios)
+        (self.folder / "plan.yaml").write_text(text, "utf-8")
+        return "plan.yaml"
+
+    def songs(self, count: int, seconds: float) -> None:
+        folder = self.folder / "songs"
+        folder.mkdir(exist_ok=True)
+        for number in range(count):
+            audio = bursts(seconds, number)
+            soundfile.write(folder / f"song{number}.wav", audio, RATE_HZ, "PCM_24")
+
+    def run(self, out: str = "d") -> Running:
+        return Running(self, out)
+
+    def truths(self) -> list[Truth]:
+        return read_truth(self.rack.truth)
+
+
+class Running:
+    """``capture run plan.yaml --json``, under way; its events as they come."""
+
+    def __init__(self, lab: Lab, out: str) -> None:
+        self._lab = lab
+        self.out = lab.folder / out
+        self.events: list[dict[str, Any]] = []
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "from capture.cli import main; main()",
+                *("run", "plan.yaml", "--out", out, "--json"),
+            ],
+            cwd=lab.folder,
+            env=lab.server.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def until(self, kind: str, count: int = 1) -> dict[str, Any]:
+        """Reads events until the ``count``-th of a kind."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            event = json.loads(line)
+            self.events.append(event)
+            if event["event"] == kind and (count := count - 1) == 0:
+                return event
+        raise AssertionError(f"no {kind}: {[event['event'] for event in self.events]}")
+
+    def engine_pid(self) -> int:
+        """The engine: the child that shares the program's command in spawning."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        for child in children.read_text().split():
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return int(child)
+        raise AssertionError("the program has no engine")
+
+    def end(self, code: int = 0) -> dict[str, Any]:
+        """Waits for the end; the result that it prints."""
+        out, err = self.process.communicate(timeout=240)
+        self.events += [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+        assert self.process.returncode == code, f"{self.process.returncode}: {out}{err[-3000:]}"
+        return json.loads(out)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def said(self, kind: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["event"] == kind]
+
+    @property
+    def void_for(self) -> set[str]:
+        """The names of all checks that any attempt failed."""
+        reasons = [reason for event in self.said("TakeVoid") for reason in event["reasons"]]
+        return {reason.split(":")[0] for reason in reasons}
+
+
+def freeze(pid: int, seconds: float) -> None:
+    """Stops a process for so long: that is what is tested."""
+    import time
+
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(seconds)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def untrue(dataset: Path, truths: list[Truth]) -> list[str]:
+    """Captured takes that are not, frame for frame, what a rack sent in one piece."""
+    found: list[str] = []
+    sent = [(truth.frames, truth.inputs) for truth in truths]
+    for row in rows(dataset):
+        output = soundfile.read(dataset / row["output_file"], dtype="int32", always_2d=True)[0]
+        cv = soundfile.read(dataset / row["cv_file"], dtype="int32", always_2d=True)[0]
+        take = np.concatenate([output, cv], axis=1)
+        assert len(take) == int(row["num_frames"])
+        if not any(_holds(frames, inputs, take) for frames, inputs in sent):
+            found.append(row["output_file"])
+    return found
+
+
+def _holds(frames: np.ndarray, inputs: list[str], take: np.ndarray) -> bool:
+    columns = [inputs.index(name) for name in ("left", "right", "cv")]
+    middle = len(take) // 2  # a frame of noise, there once: or a few times
+    for at in np.flatnonzero(frames[:, columns[0]] == take[middle, 0]):
+        first = int(at) - middle
+        if 0 <= first <= len(frames) - len(take):
+            piece = frames[first : first + len(take)][:, columns]
+            if np.array_equal(piece, take):
+                return True
+    return False
+
+
+@pytest.fixture(scope="module")
+def period() -> int:
+    """Frames that the server carries at a time; a module may say otherwise."""
+    return 1024
+
+
+@pytest.fixture(scope="module")
+def server(period: int) -> Iterator[JackServer]:
+    if MISSING:
+        pytest.skip(f"not installed: {', '.join(MISSING)} (make test installs them for root)")
+    found = JackServer(f"s{os.getpid()}", period=period, limit_s=900)
+    found.start()
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def start_lab(server: JackServer, tmp_path: Path) -> Iterator[Callable[..., Lab]]:
+    """Starts a rack, with what is given as its section ``simulation``."""
+    racks: list[RackProcess] = []
+
+    def start(**simulation: Any) -> Lab:
+        folder = tmp_path / "rack"
+        folder.mkdir()
+        racks.append(RackProcess(server, folder, **simulation))
+        return Lab(server, racks[0], Desk(tmp_path, server.variables))
+
+    yield start
+    for rack in racks:
+        rack.stop()
+
+
+__all__ = ["Lab", "Running", "freeze", "until", "untrue"]

@@ -1,0 +1,1 @@
+"""Preflight: what `capture check` finds before the first take."""
