@@ -3,26 +3,29 @@
 #
 #   make demo    a first capture on the simulated rig, verified
 #   make test    everything that CI checks
-#   make bench   the benchmarks
+#   make bench   the benchmarks, half an hour
+#   make soak HOURS=8 SOAK="--faults --seed 1"    records for hours, and checks every take
 
 PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= datasets/quickstart
+HOURS ?= 1
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-# PortAudio lists the audio devices; the songs are real music for the tests.
+# PortAudio and JACK's dummy driver are the real audio path; the songs are real music; a file system
+# of its own (e2fsprogs, mount, util-linux) can be frozen, as a disk that stalls.
 APT_DEMO := python3-venv
-APT_TEST := python3-venv libportaudio2 singularity-music
+APT_TEST := python3-venv libportaudio2 jackd2 singularity-music e2fsprogs mount util-linux
 
-.PHONY: demo test lint unit bench clean
+.PHONY: demo test lint unit fast real bench soak clean
 
 demo: $(VENV)/.installed
 	$(BIN)/capture run quickstart --out $(DEMO)
 	$(BIN)/capture verify $(DEMO)
 	@echo "The dataset is in $(DEMO): manifest/takes.csv lists every take."
 
-test: lint unit
+test: lint unit fast real
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -30,11 +33,25 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports --no-logo
 
+# What needs JACK runs by itself: the machine's load is heard there. Faster than real time comes
+# first, and alone.
+FAST := tests/jack/test_freewheel.py
+REAL := tests/jack tests/rack tests/contract tests/docs/test_jack_page.py
+
 unit: $(VENV)/.installed-dev
-	$(BIN)/pytest -q -n $(JOBS) --dist loadscope
+	$(BIN)/pytest -q -n $(JOBS) --dist loadscope $(addprefix --ignore=,$(REAL))
+
+fast: $(VENV)/.installed-dev
+	$(BIN)/pytest -q -s $(FAST)
+
+real: $(VENV)/.installed-dev
+	$(BIN)/pytest -q -n $(JOBS) --dist loadscope $(REAL) --ignore=$(FAST)
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/pytest -q -s tests/benchmarks --benchmark-enable --benchmark-only
+
+soak: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.soak.soak --hours $(HOURS) $(SOAK)
 
 clean:
 	rm -rf $(VENV)

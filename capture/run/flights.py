@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from capture.dataset import files
 from capture.dataset.folder import Folder
 from capture.errors import DamagedData, DeviceLost, Interrupted
-from capture.hardware.ports import Proof
+from capture.hardware.ports import Interval, Proof
 from capture.hardware.profile import RigProfile
 from capture.model import CheckLimits, CheckResult, SongRecord, Take
 from capture.plan.expand import Expansion
@@ -149,7 +149,7 @@ class Flights:
         if not found.failed:
             self._bench.landed()
             return Landed(flight, found)
-        reasons = tuple(map(_words, found.failed))
+        reasons = tuple(_words(check, found.interval) for check in found.failed)
         self._task.observe(events.TakeVoid(flight.take, flight.number, reasons))
         # What slipped under the take before this one has slipped under this one: not its fault.
         if not (self._slipped and found.stream_failed):
@@ -253,7 +253,9 @@ def _require_song(task: Task, take: Take, sound: set[str]) -> None:
     sound.add(song.song_id)
 
 
-def _words(check: CheckResult) -> str:
+def _words(check: CheckResult, interval: Interval) -> str:
+    if check.name == "stream_flags":
+        return f"stream_flags: {', '.join(sorted(interval.flags))}"
     if check.figure is None:
         return f"{check.name}: nothing to measure"
     return f"{check.name}: {check.figure:.4g} (limit {check.limit:g})"

@@ -41,8 +41,9 @@ class LiveView:
                 self._step = f"{step} {song}"
             case events.TakeStarted(take, attempt):
                 self._take, self._attempt = take, attempt
-            case events.TakeProgress(peaks_dbfs=peaks):
-                self._peaks = peaks
+            case events.TakeProgress(take, peaks_dbfs=peaks):
+                if self._take == take:  # not the one before it, which is still being read
+                    self._peaks = peaks
             case events.TakeDone(record=record) if record.status == "captured":
                 pass  # the panel shows it; a rejected one stays in sight above it
             case events.KnobsSet():

@@ -1,13 +1,21 @@
 """What every rig must do behind the ports Audio and Knobs, whatever its driver.
 
-A driver joins by one more entry in ``RIGS``: a function that opens it, with its knobs standing
+A driver joins by one more entry in ``RIGS``: a context in which it is open, with its knobs standing
 anywhere, and with no fault scripted. Figures that depend on the device are in ``Opened``.
 """
 
 from __future__ import annotations
 
+import atexit
+import os
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache, partial
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -20,6 +28,8 @@ from capture.hardware.ports import Interval, Label, Rig
 from capture.hardware.profile import RigProfile
 from capture.model import Setting
 from capture.signal import delay
+from tests.jackserver import MISSING, JackServer
+from tests.rack.conftest import RackProcess, document
 
 TAKE = Label("take", "contract")
 
@@ -30,8 +40,8 @@ class Opened:
 
     rig: Rig
     setting: Setting
-    silence_dbfs: float
-    jitter_frames: float
+    silence_dbfs: float = -70.0
+    jitter_frames: float = 0.002
 
     def record(self, *blocks: np.ndarray, label: Label = TAKE) -> tuple[np.ndarray, Interval]:
         recording = self.rig.audio.record(blocks, label)
@@ -39,21 +49,62 @@ class Opened:
         return np.concatenate(received), recording.interval
 
 
-def simulated() -> Opened:
+SETTING = Setting({"threshold_db": -20.0, "attack_ms": 1.0, "release_s": 0.1, "ratio": 4.0})
+
+
+@contextmanager
+def simulated() -> Iterator[Opened]:
     data = read(presets.packaged("rig", "simulated"), "simulated.yaml").data
-    profile = RigProfile.model_validate(data)
-    setting = {"threshold_db": -20.0, "attack_ms": 1.0, "release_s": 0.1, "ratio": 4.0}
-    return Opened(open_rig(profile), Setting(setting), -70.0, 0.002)
+    yield from closed_at_the_end(Opened(open_rig(RigProfile.model_validate(data)), SETTING))
 
 
-RIGS: dict[str, Callable[[], Opened]] = {"simulated": simulated}
+@contextmanager
+def jack(freewheel: bool) -> Iterator[Opened]:
+    """PortAudio over a JACK server, with the rack as a process of its own."""
+    if MISSING and not os.environ.get("CI"):
+        pytest.skip(f"not installed: {', '.join(MISSING)} (make test installs them for root)")
+    server, rack = on_jack()
+    data = document({})
+    data["rack"]["control_port"] = rack.port
+    data["audio"]["freewheel"] = freewheel
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.variables.items():
+            patch.setenv(name, value)
+        rig = open_rig(RigProfile.model_validate(data))
+        yield from closed_at_the_end(Opened(rig, SETTING))
+
+
+def closed_at_the_end(opened: Opened) -> Iterator[Opened]:
+    try:
+        yield opened
+    finally:
+        opened.rig.close()
+
+
+@cache
+def on_jack() -> tuple[JackServer, RackProcess]:
+    """One server and one rack for all tests here; both end with this process."""
+    server = JackServer(f"c{os.getpid()}")
+    server.start()
+    atexit.register(server.stop)
+    folder = TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    rack = RackProcess(server, Path(folder.name))
+    atexit.register(rack.stop)
+    return server, rack
+
+
+RIGS: dict[str, Callable[[], AbstractContextManager[Opened]]] = {
+    "simulated": simulated,
+    "jack": partial(jack, freewheel=False),
+    "jack-freewheel": partial(jack, freewheel=True),
+}
 
 
 @pytest.fixture(params=RIGS)
 def opened(request: pytest.FixtureRequest) -> Iterator[Opened]:
-    found = RIGS[request.param]()
-    yield found
-    found.rig.close()
+    with RIGS[request.param]() as found:
+        yield found
 
 
 def noise(frames: int, seed: int = 0) -> np.ndarray:
@@ -166,6 +217,46 @@ def test_blocks_are_taken_as_they_are_needed(opened: Opened) -> None:
     next(blocks)
     assert asked < 10 * rate
     assert sum(map(len, blocks)) > 0
+
+
+def test_a_tail_is_recorded_after_what_is_played(opened: Opened) -> None:
+    audio = opened.rig.audio
+    played = noise(20_000)
+    recording = audio.record([played], TAKE, tail_frames=7_000)
+    received = np.concatenate(list(recording))
+    assert len(received) == recording.interval.frames == 27_000
+    rms = np.sqrt(np.mean((received[:, 0] / 2.0**31) ** 2))
+    assert rms > 1e-3  # the end of what was played comes back in it
+    _, after = opened.record(noise(100))
+    assert after.first_frame >= recording.interval.first_frame + 20_000
+
+
+def test_the_next_recording_may_begin_while_the_last_one_ends(opened: Opened) -> None:
+    """As soon as all has been taken that is to be played: back to back, in order, each whole."""
+    audio = opened.rig.audio
+    taken = [threading.Event() for _ in range(3)]
+    found: list[tuple[int, Interval]] = []
+
+    def take(number: int) -> None:
+        def play() -> Iterator[np.ndarray]:
+            yield noise(50_000, number)
+            taken[number].set()
+
+        recording = audio.record(play(), TAKE, tail_frames=9_000)
+        frames = sum(map(len, recording))
+        found.append((frames, recording.interval))
+
+    threads = [threading.Thread(target=take, args=(number,)) for number in range(3)]
+    for number, thread in enumerate(threads):
+        thread.start()
+        assert taken[number].wait(30)
+    for thread in threads:
+        thread.join(30)
+    assert [frames for frames, _ in found] == [59_000] * 3
+    intervals = sorted((interval for _, interval in found), key=lambda i: i.first_frame)
+    assert all(not interval.flags for interval in intervals)
+    for one, other in pairwise(intervals):
+        assert other.first_frame >= one.first_frame + 50_000
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,14 @@ import soundfile
 from ruamel.yaml import YAML
 
 from capture.hardware.rack.truth import Truth, read_truth
-from tests.jackserver import MISSING, JackServer, until
+from tests.jackserver import MISSING, JackServer
 from tests.rack.conftest import RackProcess, document
 from tests.session.conftest import RATE_HZ, Desk, bursts, rows
 
 if MISSING and os.environ.get("CI"):
     raise RuntimeError(f"CI lacks {MISSING}")
 
+SONGS = 3
 PLAN = """\
 schema_version: 1
 name: jack
@@ -37,6 +39,7 @@ grid:
   attack_ms: [{attacks}]
   release_s: [{releases}]
   ratio: [{ratios}]
+checks: {{retries: 10}}   # a machine that is not its own stalls, in real time
 """
 
 
@@ -146,6 +149,13 @@ class Running:
         return [event for event in self.events if event["event"] == kind]
 
     @property
+    def flags(self) -> set[str]:
+        """The names of all flags for which an attempt was void."""
+        reasons = [reason for event in self.said("TakeVoid") for reason in event["reasons"]]
+        named = [reason.split(": ")[1] for reason in reasons if reason.startswith("stream_flags")]
+        return {flag for flags in named for flag in flags.split(", ")}
+
+    @property
     def void_for(self) -> set[str]:
         """The names of all checks that any attempt failed."""
         reasons = [reason for event in self.said("TakeVoid") for reason in event["reasons"]]
@@ -154,8 +164,6 @@ class Running:
 
 def freeze(pid: int, seconds: float) -> None:
     """Stops a process for so long: that is what is tested."""
-    import time
-
     os.kill(pid, signal.SIGSTOP)
     try:
         time.sleep(seconds)
@@ -189,6 +197,27 @@ def _holds(frames: np.ndarray, inputs: list[str], take: np.ndarray) -> bool:
     return False
 
 
+def begin(lab: Lab, out: str = "d", seconds: float = 3.0, **audio: float) -> Running:
+    """A run in real time that has come to the middle of its second take."""
+    lab.songs(SONGS, seconds)
+    lab.rig(freewheel=False, **audio)
+    lab.plan()
+    running = lab.run(out)
+    running.until("TakeDone")
+    running.until("TakeProgress")
+    return running
+
+
+def whole_and_true(lab: Lab, running: Running) -> None:
+    """All takes are there, none rejected, every one as the rack sent it."""
+    ended = running.end()
+    assert (ended["captured"], ended["rejected"]) == (SONGS, 0)
+    lab.rack.stop()
+    assert untrue(running.out, lab.truths()) == []
+    assert not list((running.out / "data").rglob("*.part"))
+    lab.desk.ok("verify", str(running.out))
+
+
 @pytest.fixture(scope="module")
 def period() -> int:
     """Frames that the server carries at a time; a module may say otherwise."""
@@ -219,6 +248,3 @@ def start_lab(server: JackServer, tmp_path: Path) -> Iterator[Callable[..., Lab]
     yield start
     for rack in racks:
         rack.stop()
-
-
-__all__ = ["Lab", "Running", "freeze", "until", "untrue"]

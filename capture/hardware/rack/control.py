@@ -18,7 +18,7 @@ import socketserver
 import threading
 from typing import Any, Protocol, cast
 
-from capture.errors import HardwareFault
+from capture.errors import DeviceLost, HardwareFault
 from capture.hardware.simulation import AnyFault, parse_fault
 from capture.model import Setting, parse_value
 
@@ -136,20 +136,23 @@ def _converse(rack: Controlled, link: socketserver.StreamRequestHandler) -> None
 
 
 def ask(port: int, request: Answer, deadline_s: float = DEADLINE_S) -> Answer:
-    """Asks the rack for one thing: its answer. Raises HardwareFault if it refuses, or is silent."""
+    """Asks the rack for one thing: its answer.
+
+    Raises DeviceLost if it is not there, or is silent; HardwareFault if it refuses.
+    """
     line = json.dumps(request).encode() + b"\n"
     try:
         with socket.create_connection((HOST, port), deadline_s) as link:
             link.sendall(line)
             reply: object = json.loads(_line(link))
     except ConnectionRefusedError:
-        raise HardwareFault(
+        raise DeviceLost(
             f"the rack is not there: nothing answers on {HOST}:{port}", "start it: capture rack"
         ) from None
     except TimeoutError:
-        raise HardwareFault(f"the rack did not answer within {deadline_s:g} s") from None
+        raise DeviceLost(f"the rack did not answer within {deadline_s:g} s") from None
     except OSError as error:
-        raise HardwareFault(f"the rack broke off: {error.strerror or error}") from None
+        raise DeviceLost(f"the rack broke off: {error.strerror or error}") from None
     except ValueError:
         raise HardwareFault(f"what answers on {HOST}:{port} is not the rack") from None
     if not isinstance(reply, dict):

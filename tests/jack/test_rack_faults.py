@@ -1,0 +1,83 @@
+"""The rack frozen, killed, losing frames: each is found, each take recorded again, all true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.jack.conftest import Lab, begin, freeze, whole_and_true
+from tests.session.conftest import rows
+
+Start = Callable[..., Lab]
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.5, 3.0])
+def test_a_frozen_rack(start_lab: Start, seconds: float) -> None:
+    lab = start_lab()
+    running = begin(lab)
+    freeze(lab.rack.process.pid, seconds)
+    whole_and_true(lab, running)
+    assert running.void_for & {"stream_flags", "clock_frames"} or running.said("DeviceGone")
+
+
+def test_a_rack_that_is_killed_and_started_again(start_lab: Start) -> None:
+    lab = start_lab()
+    running = begin(lab)
+    lab.rack.kill()
+    running.until("DeviceGone")
+    lab.rack.start()
+    whole_and_true(lab, running)
+    assert len(running.said("DeviceOpened")) == 1
+
+
+def test_a_server_that_is_killed_and_started_again(start_lab: Start) -> None:
+    lab = start_lab()
+    running = begin(lab)
+    lab.server.kill()
+    running.until("DeviceGone")
+    lab.server.start()
+    whole_and_true(lab, running)
+    assert len(running.said("DeviceOpened")) == 1
+
+
+def test_a_device_that_stays_away_ends_the_run_and_the_next_one_goes_on(start_lab: Start) -> None:
+    lab = start_lab()
+    running = begin(lab, wait_for_device_s=1.0)
+    lab.rack.kill()
+    out, err = running.process.communicate(timeout=120)
+    assert running.process.returncode == 4
+    assert "did not come back within 1 s" in out + err
+    assert lab.desk.json("status", "d")["captured"] == 1
+    lab.rack.start()
+    whole_and_true(lab, lab.run())
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "lost_frames", "frames": 1},
+        {"kind": "doubled_frames", "frames": 1},
+        {"kind": "lost_frames", "frames": 64},
+    ],
+    ids=lambda fault: f"{fault['kind']}-{fault['frames']}",
+)
+def test_frames_that_the_rack_loses_or_doubles(start_lab: Start, fault: dict[str, object]) -> None:
+    """No flag says so. The pilot does, and the second marker."""
+    lab = start_lab()
+    running = begin(lab)
+    lab.rack.fault(**fault, at_s=0.0)
+    whole_and_true(lab, running)
+    assert {"marker_tail_frames", "pilot_db"} <= running.void_for
+    assert "stream_flags" not in running.void_for
+    latencies = {row["latency_frames"] for row in rows(running.out)}
+    assert len(latencies) == 2  # the delay is another one from then on, and was measured anew
+
+
+def test_a_rack_that_vanishes_and_comes_back_later(start_lab: Start) -> None:
+    lab = start_lab()
+    running = begin(lab)
+    lab.rack.fault(kind="vanish", at_s=0.0, for_s=2.0, latency_frames=1500)
+    whole_and_true(lab, running)
+    assert running.said("DeviceOpened")
+    assert len({row["latency_frames"] for row in rows(running.out)}) == 2
