@@ -61,6 +61,14 @@ class Recording(Protocol):
         ...
 
 
+def checked(play: Iterable[Samples]) -> Iterator[Samples]:
+    """The blocks of ``play``, each as it must be. Raises ValueError."""
+    for block in play:
+        if block.dtype != np.int32 or block.ndim != 2 or block.shape[1] != 2:
+            raise ValueError(f"blocks must be int32 (n, 2), not {block.dtype} {block.shape}")
+        yield block
+
+
 class Audio(Protocol):
     """One full-duplex stream that stays open from take to take.
 

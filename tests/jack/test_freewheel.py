@@ -66,3 +66,19 @@ def test_two_hundred_takes_are_what_the_rack_sent(start_lab: Callable[..., Lab])
     assert {row["check_pilot_db_verdict"] for row in rows(running.out)} == {"pass"}
     assert faster > 20
     lab.desk.ok("verify", "d")
+
+
+def test_a_server_that_freewheels_already_goes_on_to(start_lab: Callable[..., Lab]) -> None:
+    """Whoever turned it on: a stream cannot be opened or closed in it, so it is interrupted."""
+    lab = start_lab()
+    lab.songs(2, 5.0)
+    lab.rig(freewheel=False)
+    lab.plan("-28, -24, -20, -16", "0.1, 3")
+    lab.server.freewheel(True)
+    running = lab.run()
+    ended = running.end()
+    lab.server.freewheel(False)
+    assert ended["captured"] == 16
+    assert ended["wall_s"] < ended["audio_s"]
+    lab.rack.stop()
+    assert untrue(running.out, lab.truths()) == []

@@ -31,7 +31,7 @@ from capture.hardware.portaudio.rings import (
     UNREAD,
 )
 from capture.hardware.portaudio.witness import Witness
-from capture.hardware.ports import Interval, Label, Samples
+from capture.hardware.ports import Interval, Label, Samples, checked
 from capture.hardware.profile import AudioProfile
 from capture.hardware.turns import Turns
 
@@ -199,7 +199,7 @@ class PortAudioRecording:
 
     def __init__(self, audio: PortAudioAudio, play: Iterable[Samples], tail_frames: int) -> None:
         self._audio = audio
-        self._play = _checked(play)
+        self._play = checked(play)
         self._tail_frames = tail_frames
         self._waiting = np.zeros((0, 2), np.int32)
         self._exhausted = False
@@ -308,13 +308,6 @@ def from_stream(raw: NDArray[Any], sample_format: SampleFormat) -> Samples:
         return raw & -256
     codes = np.rint(raw * np.float32(2**23))
     return np.clip(codes, -(2**23), 2**23 - 1).astype(np.int32) << 8
-
-
-def _checked(play: Iterable[Samples]) -> Iterator[Samples]:
-    for block in play:
-        if block.dtype != np.int32 or block.ndim != 2 or block.shape[1] != 2:
-            raise ValueError(f"blocks must be int32 (n, 2), not {block.dtype} {block.shape}")
-        yield block
 
 
 def _pieces(at: int, count: int, ring_frames: int) -> list[tuple[int, int, int]]:

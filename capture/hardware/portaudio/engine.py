@@ -23,7 +23,7 @@ from typing import Any
 
 from capture.errors import HardwareFault
 from capture.hardware.portaudio import devices
-from capture.hardware.portaudio.channels import sample_format
+from capture.hardware.portaudio.channels import is_jack, sample_format
 from capture.hardware.portaudio.freewheel import Freewheel
 from capture.hardware.portaudio.rings import (
     BLOCKS,
@@ -165,6 +165,7 @@ def main(pipe: Connection, wanted: devices.Wanted, ring_frames: int, freewheel: 
     _quiet()
     wheel, rings = Freewheel(), None
     try:
+        freewheel |= _interrupted(wheel, wanted)
         found = devices.find(wanted)
         layout = Layout(
             ring_frames,
@@ -199,6 +200,17 @@ def main(pipe: Connection, wanted: devices.Wanted, ring_frames: int, freewheel: 
         stream.abort()
         stream.close()
     os._exit(0)  # what PortAudio still holds of a lost device may hang
+
+
+def _interrupted(wheel: Freewheel, wanted: devices.Wanted) -> bool:
+    """Ends a freewheel that somebody else began; whether there was one, to be gone on with."""
+    if wanted.host_api is not None and not is_jack(wanted.host_api):
+        return False
+    with contextlib.suppress(HardwareFault):  # no JACK, no freewheel
+        if wheel.is_on():
+            wheel.switch(on=False)
+            return True
+    return False
 
 
 def _quiet() -> None:

@@ -1,7 +1,8 @@
 """JACK's freewheel: the server runs as fast as its clients can, waiting for each.
 
-Only simulated hardware can follow. It must be off before any client leaves the server: jackd does
-not survive that (it loops for good). So the client that turned it on stays until it is off.
+Only simulated hardware can follow. It must be off when a stream is opened, which hangs otherwise,
+and before any client leaves the server: jackd does not survive that (it loops for good). So the
+client that turned it on, or found it on, stays until it is off.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from capture.errors import HardwareFault
 
 LEAVE_S = 0.25
 """What jackd needs to be back on its clock (0.2 s was enough)."""
+LOOK_S = 0.1
+FAST = 3.0
+"""A server whose frames pass so many times faster than time freewheels."""
 
 
 class Freewheel:
@@ -20,6 +24,20 @@ class Freewheel:
 
     def __init__(self) -> None:
         self._client: Any = None
+
+    def is_on(self) -> bool:
+        """Whether somebody has turned it on. Raises HardwareFault, as ``switch`` does."""
+        if self._client is None:
+            self._client = _client()
+        frames, now = self._client.last_frame_time, time.monotonic()
+        time.sleep(LOOK_S)
+        passed = (self._client.last_frame_time - frames) % 2**32
+        spent_s = time.monotonic() - now
+        found = passed > FAST * spent_s * self._client.samplerate + self._client.blocksize
+        if not found:
+            self._client.close()
+            self._client = None
+        return found
 
     def switch(self, *, on: bool) -> None:
         """Raises HardwareFault when there is no server, or no JACK."""

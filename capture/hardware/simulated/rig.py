@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from capture.errors import BadInput, DeviceLost, HardwareFault
-from capture.hardware.ports import Interval, Label, Proof, Rig, Samples
+from capture.hardware.ports import Interval, Label, Proof, Rig, Samples, checked
 from capture.hardware.profile import RigProfile
 from capture.hardware.simulated import law
 from capture.hardware.simulated.chain import Chain, Truth, Wiring, inputs_of
@@ -130,9 +130,7 @@ class SimulatedRecording:
         self._interval = Interval(first, emitted, wiring.flags)
 
     def _counted(self) -> Iterator[Samples]:
-        for block in self._play:
-            if block.dtype != np.int32 or block.ndim != 2 or block.shape[1] != 2:
-                raise ValueError(f"blocks must be int32 (n, 2), not {block.dtype} {block.shape}")
+        for block in checked(self._play):
             self._played += len(block)
             yield block
 
