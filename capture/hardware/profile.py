@@ -68,6 +68,9 @@ class AudioProfile(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> AudioProfile:
+        jack = self.device is not None and (self.device.host_api or "").startswith("JACK")
+        if self.freewheel and not jack:
+            raise ValueError("freewheel is JACK's: write a device.host_api that begins with JACK")
         if self.driver == "portaudio" and self.device is None:
             raise ValueError("device is missing: the portaudio driver needs name, inputs, outputs")
         numbers = [n for n in self.inputs.model_dump().values() if n is not None]

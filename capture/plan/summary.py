@@ -18,10 +18,11 @@ SIMULATED_TIMES_REAL_TIME = 40.0
 
 @dataclass(frozen=True)
 class Timing:
-    """What, besides audio, costs time at the rig."""
+    """What, besides audio, costs time at the rig: ``open_s`` once, ``around_take_s`` each take."""
 
-    after_open_s: float
+    open_s: float
     between_takes_s: float
+    around_take_s: float
     simulated: bool
 
 
@@ -71,7 +72,8 @@ def summarize(expansion: Expansion, timing: Timing) -> Summary:
         )
         if expansion.songs and expansion.reference:
             settling_s += references * _settle_s(expansion, expansion.reference, timing)
-        wall_s = timing.after_open_s + audio_s + settling_s + turning_s
+        wall_s = timing.open_s + audio_s + settling_s + turning_s
+        wall_s += len(expansion) * timing.around_take_s
     stored = (frames * TAKE_CHANNELS + song_frames * INPUT_CHANNELS) * BYTES_PER_SAMPLE
     return Summary(
         songs=len(expansion.songs),

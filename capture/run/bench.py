@@ -81,12 +81,17 @@ class Bench:
         else:
             self._observe(events.DeviceOpened(lost=False))
 
-    def measure(self) -> None:
-        """Measures the latency anew; a device that does not answer is lost. See ``recover``."""
+    def measure(self) -> bool:
+        """Measures the latency anew. False if the device did not answer, and was waited for.
+
+        Raises HardwareFault, as ``recover`` does.
+        """
         try:
             self.calibration = self._measured()
         except HardwareFault as fault:
             self.recover(fault)
+            return False
+        return True
 
     def recover(self, reason: HardwareFault) -> None:
         """Waits for a lost device and opens it anew, with the knobs where nobody knows.

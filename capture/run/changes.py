@@ -18,7 +18,14 @@ MAY_GROW = ("songs.paths", "songs.exclude", "grid.", "exclude", "extra", "splits
 """Keys of a plan that may differ; what they come to is compared instead."""
 SCENARIO = "simulation.faults"
 """Scripted faults are what happens to a simulated rig, not what it is."""
-HANDLING = ("audio.freewheel", "audio.reopen_after_s", "audio.wait_for_device_s", "rack", SCENARIO)
+HANDLING = (
+    "audio.block_frames",
+    "audio.freewheel",
+    "audio.reopen_after_s",
+    "audio.wait_for_device_s",
+    "rack",
+    SCENARIO,
+)
 """How the stream is handled, and where a simulated rack is to be found: no fact of the rig."""
 ANCHORS = "audio.dbfs_to_dbu."
 """A level anchor may be filled in when somebody has measured it; it changes no recording."""

@@ -84,7 +84,7 @@ class Flights:
         self._voids: Counter[str] = Counter()
         self._cancelled = threading.Event()
         self._sound_songs: set[str] = set()
-        self._slipped = False
+        self._slipped: str | None = None
         self._lost: DeviceLost | None = None
 
     def __len__(self) -> int:
@@ -107,7 +107,8 @@ class Flights:
         """Whether ``take`` may be begun before anything else has landed."""
         return not self._flying or (
             len(self._flying) < MOST
-            and not self._slipped
+            and self._slipped is None
+            and not any(map(self._last_try, self._flying))
             and self._lost is None
             and self._bench.stands_at(take.setting)
             and not self._bench.worn(self._seconds(take))
@@ -151,23 +152,40 @@ class Flights:
             return Landed(flight, found)
         reasons = tuple(_words(check, found.interval) for check in found.failed)
         self._task.observe(events.TakeVoid(flight.take, flight.number, reasons))
-        # What slipped under the take before this one has slipped under this one: not its fault.
-        if not (self._slipped and found.stream_failed):
-            self._voids[flight.take.take_id] += 1
-        self._slipped |= found.stream_failed
+        self._blame(flight.take, found)
         if self._voids[flight.take.take_id] > self._task.limits.retries:
             return Landed(flight, found)
         discard(found.parts)
         return Landed(flight, None)
 
+    def _blame(self, take: Take, found: Attempt) -> None:
+        """Counts a void attempt against its take, unless the take had no part in it."""
+        if found.stream_failed and self._slipped is not None:
+            return  # what slipped under the take before this one has slipped under this one
+        self._voids[take.take_id] += 1
+        if found.stream_failed:
+            self._slipped = take.take_id
+            if not self._flying:
+                self._measure()
+
+    def _measure(self) -> None:
+        """After a slip. A device that turns out to be gone was gone in that take already."""
+        slipped, self._slipped = self._slipped, None
+        if slipped is not None and not self._bench.measure():
+            self._voids[slipped] -= 1
+
+    def _last_try(self, flight: Flight) -> bool:
+        """Such a take flies alone: before it is rejected, it is seen whether the device is there."""
+        return self._voids[flight.take.take_id] >= self._task.limits.retries
+
     def _mend(self, take: Take) -> None:
         """Nothing is in flight: the time to do what had to wait. Raises HardwareFault."""
-        lost, slipped = self._lost, self._slipped
-        self._lost, self._slipped = None, False
+        lost, self._lost = self._lost, None
         if lost is not None:
+            self._slipped = None  # whatever it was, it is measured anew
             self._bench.recover(lost)
-        elif slipped:
-            self._bench.measure()
+        elif self._slipped is not None:
+            self._measure()
         elif self._bench.worn(self._seconds(take)):
             self._bench.refresh()
 

@@ -33,6 +33,7 @@ from capture.run.asked import Asked, read_profile
 from capture.run.flights import Task
 from capture.run.ledger import Ledger
 from capture.run.runner import Job, utc_now
+from capture.signal import delay, marker
 from capture.songs.ingest import Prepared, prepare
 
 
@@ -188,8 +189,13 @@ def _totals(asked: Asked, expansion: Expansion) -> dict[str, float]:
 
 def timing(asked: Asked) -> Timing:
     """What the rig costs besides audio."""
-    settle = asked.profile.settle
-    return Timing(settle.after_open_s, settle.between_takes_s, asked.profile.simulated)
+    settle, rate = asked.profile.settle, asked.profile.audio.sample_rate_hz
+    return Timing(
+        open_s=settle.after_open_s + len(delay.probe(rate)) / rate,
+        between_takes_s=settle.between_takes_s,
+        around_take_s=2 * (len(marker.marker(rate)) + marker.gap_frames(rate)) / rate,
+        simulated=asked.profile.simulated,
+    )
 
 
 def _session(asked: Asked) -> SessionRecord:

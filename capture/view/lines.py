@@ -11,7 +11,7 @@ from typing import Any, TextIO, cast
 from capture.model import Setting
 from capture.run import events
 from capture.view.progress import Progress
-from capture.view.text import amount, hours, level
+from capture.view.text import amount, hours, level, pace
 
 
 def say(event: events.Event, progress: Progress) -> str | None:  # noqa: C901  (a flat table)
@@ -67,12 +67,12 @@ def _started(event: events.SessionStarted) -> str:
 
 
 def _ended(event: events.SessionEnded) -> str:
-    pace = f", {event.audio_s / event.wall_s:.0f} times real time" if event.audio_s else ""
+    speed = f", {pace(event.audio_s / event.wall_s)}" if event.audio_s else ""
     rejected = f", {event.rejected} rejected" if event.rejected else ""
     words = {"limit": "limit reached", "fault": "stopped by a fault"}
     return (
         f"{words.get(event.outcome, event.outcome)}: {event.captured} of "
-        f"{amount(event.planned, 'take')} captured{rejected} ({hours(event.wall_s)}{pace})"
+        f"{amount(event.planned, 'take')} captured{rejected} ({hours(event.wall_s)}{speed})"
     )
 
 

@@ -12,7 +12,7 @@ from capture.model import Take
 from capture.run import events
 from capture.view.lines import say
 from capture.view.progress import Progress
-from capture.view.text import hours, level
+from capture.view.text import hours, level, pace
 
 FLOOR_DBFS = -60.0
 METER_CELLS = 40
@@ -83,8 +83,8 @@ class LiveView:
         left_s = progress.left_s
         rest = f", {hours(left_s)} left" if left_s is not None else ""
         rejected = f", {progress.rejected} rejected" if progress.rejected else ""
-        pace = f"{progress.times_real_time:.1f} times real time"
-        return f"{progress.done} of {progress.to_record} takes{rejected}, {pace}{rest}"
+        takes = f"{progress.done} of {progress.to_record} takes{rejected}"
+        return f"{takes}, {pace(progress.times_real_time)}{rest}"
 
 
 def _meter(peak_dbfs: float | None) -> Text:

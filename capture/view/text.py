@@ -30,3 +30,8 @@ def amount(count: int, noun: str) -> str:
 def level(dbfs: float | None) -> str:
     """``-12.3 dBFS``; silence has no level."""
     return "silence" if dbfs is None else f"{dbfs:.1f} dBFS"
+
+
+def pace(times: float) -> str:
+    """How many seconds of audio were captured in a second."""
+    return f"{times:.0f} times real time" if times >= 10 else f"{times:.2g} times real time"

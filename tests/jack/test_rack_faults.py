@@ -69,7 +69,6 @@ def test_frames_that_the_rack_loses_or_doubles(start_lab: Start, fault: dict[str
     lab.rack.fault(**fault, at_s=0.0)
     whole_and_true(lab, running)
     assert {"marker_tail_frames", "pilot_db"} <= running.void_for
-    assert "stream_flags" not in running.void_for
     latencies = {row["latency_frames"] for row in rows(running.out)}
     assert len(latencies) == 2  # the delay is another one from then on, and was measured anew
 
@@ -81,3 +80,20 @@ def test_a_rack_that_vanishes_and_comes_back_later(start_lab: Start) -> None:
     whole_and_true(lab, running)
     assert running.said("DeviceOpened")
     assert len({row["latency_frames"] for row in rows(running.out)}) == 2
+
+
+def test_a_rack_that_dies_counts_against_no_take(start_lab: Start) -> None:
+    """Not even in the last try: a take is rejected for what it is, not for a cable."""
+    lab = start_lab()
+    lab.songs(2, 3.0)
+    lab.rig(freewheel=False)
+    plan = lab.folder / lab.plan()
+    plan.write_text(plan.read_text().replace("retries: 10", "retries: 0"))
+    running = lab.run()
+    running.until("TakeProgress")
+    lab.rack.kill()
+    running.until("DeviceGone")
+    lab.rack.start()
+    ended = running.end()
+    assert (ended["captured"], ended["rejected"]) == (2, 0)
+    assert {row["attempts"] for row in rows(running.out)} == {"1"}

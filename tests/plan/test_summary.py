@@ -55,7 +55,11 @@ def counted(expansion: Expansion, timing: Timing) -> dict[str, float]:
         "audio_s": audio_s,
         "knob_turns": turns,
         "turning_s": turning_s,
-        "wall_s": timing.after_open_s + audio_s + settling_s + turning_s,
+        "wall_s": timing.open_s
+        + audio_s
+        + settling_s
+        + turning_s
+        + timing.around_take_s * len(expansion),
         "bytes": 44100 * (audio_s * 9 + sum(s.frames for s in expansion.songs) / 44100 * 6),
     }
 
@@ -64,7 +68,7 @@ def counted(expansion: Expansion, timing: Timing) -> dict[str, float]:
 @pytest.mark.parametrize("count", [1, 3])
 def test_figures(plan: Plan, rig: Rig, songs: Any, name: str, count: int) -> None:
     expansion = expand(plan(**PLANS[name]), rig, songs(count))
-    timing = Timing(0.5, 6.0, simulated=False)
+    timing = Timing(0.5, 6.0, 0.1, simulated=False)
     found = summarize(expansion, timing)
     for key, figure in counted(expansion, timing).items():
         assert getattr(found, key) == pytest.approx(figure, abs=1e-6), key
@@ -74,7 +78,7 @@ def test_figures(plan: Plan, rig: Rig, songs: Any, name: str, count: int) -> Non
 
 
 def test_nested_loops_are_counted_as_they_would_be(plan: Plan, rig: Rig, songs: Any) -> None:
-    found = summarize(expand(plan(), rig, songs(2)), Timing(0.5, 6.0, simulated=True))
+    found = summarize(expand(plan(), rig, songs(2)), Timing(0.5, 6.0, 0.1, simulated=True))
     cells = list(itertools.product([0, 1], [0, 4], [1, 2, 3]))
     turns = sum(
         sum(x != y for x, y in zip(a, b, strict=True)) for a, b in itertools.pairwise(cells)
@@ -85,7 +89,7 @@ def test_nested_loops_are_counted_as_they_would_be(plan: Plan, rig: Rig, songs: 
 
 def test_a_plan_without_songs(plan: Plan, rig: Rig) -> None:
     spec = plan(reference={"setting": INSIDE, "every_settings": 5})
-    found = summarize(expand(spec, rig, []), Timing(0.5, 6.0, simulated=False))
+    found = summarize(expand(spec, rig, []), Timing(0.5, 6.0, 0.1, simulated=False))
     assert (found.settings, found.takes, found.audio_s, found.bytes) == (12, 0, 0.0, 0)
     assert found.wall_s == pytest.approx(0.5 + found.turning_s)
 
@@ -93,7 +97,7 @@ def test_a_plan_without_songs(plan: Plan, rig: Rig) -> None:
 @pytest.fixture
 def rich(plan: Plan, rig: Rig, songs: Any) -> tuple[Expansion, Summary]:
     expansion = expand(plan(**PLANS["rich"]), rig, songs(3))
-    return expansion, summarize(expansion, Timing(0.5, 6.0, simulated=False))
+    return expansion, summarize(expansion, Timing(0.5, 6.0, 0.1, simulated=False))
 
 
 def test_as_json(rich: tuple[Expansion, Summary]) -> None:

@@ -1,4 +1,4 @@
-"""The memory that the engine process and the driver share: two rings, a log, five counters.
+"""The memory that the engine process and the driver share: two rings, a log, six counters.
 
 Everything is addressed by the absolute frame number of the stream. Frame *f* of what came in lies
 in slot ``f % ring_frames`` of the input ring; what is to go out at frame *f* lies in the same slot

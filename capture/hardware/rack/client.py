@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import queue
 import signal
 import sys
@@ -385,9 +386,8 @@ def _ignore(item: object) -> None:
 
 
 def _no_server(name: str | None) -> CaptureError:
-    called = f"JACK server '{name}'" if name else "JACK server"
+    name = name or os.environ.get("JACK_DEFAULT_SERVER", "default")
     return NoServer(
-        f"there is no {called}; start one first, for example:",
-        f"  JACK_NO_AUDIO_RESERVATION=1 jackd -n {name or 'default'} --no-realtime "
-        "-d dummy -r 44100 -p 1024",
+        f"there is no JACK server '{name}'; start one first, for example:",
+        f"  JACK_NO_AUDIO_RESERVATION=1 jackd -n {name} --no-realtime -d dummy -r 44100 -p 1024",
     )
