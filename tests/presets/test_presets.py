@@ -67,17 +67,28 @@ def begun(tmp_path: Path) -> Path:
 
 def test_what_is_packaged() -> None:
     assert {"quickstart", "solid-state-bus-comp", "g384-cv", "starter"} <= set(PLANS)
-    assert {"simulated", "rme-ufx-ssl-500", "rme-es9-g384", "starter"} <= set(RIGS)
+    assert {"simulated", "jack-rack", "rme-ufx-ssl-500", "rme-es9-g384", "starter"} <= set(RIGS)
 
 
 @pytest.mark.parametrize("name", RIGS)
 def test_every_rig_is_valid_and_tells_what_nobody_has_measured(name: str) -> None:
     profile = read_profile(presets.find("rig", name, Path()).document)
     assert profile.simulated == (name == "simulated")
-    if not profile.simulated:
+    assert (profile.rack is not None) == (name == "jack-rack")
+    if profile.simulation is None:  # else the rack is software, and nobody can measure it
         anchors = profile.audio.dbfs_to_dbu
         assert {*anchors.outputs.values(), *anchors.inputs.values()} == {None}
         assert "MEASURE" in presets.packaged("rig", name) or name == "starter"
+
+
+def test_the_rack_of_its_own_is_the_simulated_one() -> None:
+    """Behind another driver: what is known of one holds for the other."""
+    one, other = (
+        read_profile(presets.find("rig", name, Path()).document)
+        for name in ("simulated", "jack-rack")
+    )
+    for same in ("cv", "controls", "settle", "simulation"):
+        assert getattr(one, same) == getattr(other, same), same
 
 
 @pytest.mark.parametrize("name", RIGS)
@@ -129,7 +140,13 @@ def test_the_plan_without_songs_is_shown_with_a_note(tmp_path: Path) -> None:
 def test_a_rack_without_its_driver_is_named_with_the_way_out(tmp_path: Path) -> None:
     shown = json.loads(succeeds(tmp_path, "plan", "g384-cv", "--json"))
     assert shown["settings"] == 90
-    assert any("portaudio" in note and "--rig simulated" in note for note in shown["notes"])
+    assert any("'manual'" in note and "--rig simulated" in note for note in shown["notes"])
+    assert not any("portaudio" in note for note in shown["notes"])
+
+
+def test_the_rack_of_its_own_has_all_its_drivers(tmp_path: Path) -> None:
+    shown = json.loads(succeeds(tmp_path, "plan", "quickstart", "--rig", "jack-rack", "--json"))
+    assert shown["notes"] == []
 
 
 def test_what_init_writes_works_at_once(begun: Path) -> None:
