@@ -175,7 +175,7 @@ class Flights:
             self._voids[slipped] -= 1
 
     def _last_try(self, flight: Flight) -> bool:
-        """Such a take flies alone: before it is rejected, it is seen whether the device is there."""
+        """Such a take flies alone: before it is rejected, its device is looked for."""
         return self._voids[flight.take.take_id] >= self._task.limits.retries
 
     def _mend(self, take: Take) -> None:
