@@ -12,7 +12,8 @@ import contextlib
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,13 +135,13 @@ class PortAudioAudio:
     def fill(self, at: int, block: Samples) -> int:
         """Puts as much of ``block`` as there is room for to frame ``at``: how many frames.
 
-        Raises Starved when the stream has passed that frame.
+        Raises Broken when the stream has passed that frame.
         """
         with self._opened():
             self._engine.watch()
             header, ring_frames = self._rings.header, self._rings.layout.ring_frames
             if header[FRAMES] > at:
-                raise Starved
+                raise Broken("starved")
             count = max(0, min(len(block), header[FRAMES] + ring_frames - at))
             ring = self._rings.outputs()
             for ring_at, from_, n in _pieces(at, count, ring_frames):
@@ -157,7 +158,10 @@ class PortAudioAudio:
             self._play_end = end
 
     def read(self, recording: PortAudioRecording, at: int, count: int) -> Samples | None:
-        """``count`` frames from frame ``at``; None if they have not come in yet."""
+        """``count`` frames from frame ``at``; None if they have not come in yet.
+
+        Raises Broken when the stream has come round to them again.
+        """
         with self._opened():
             self._engine.watch()
             header, ring_frames = self._rings.header, self._rings.layout.ring_frames
@@ -167,9 +171,17 @@ class PortAudioAudio:
             ring = self._rings.inputs()
             for ring_at, to, n in _pieces(at, count, ring_frames):
                 raw[to : to + n] = ring[ring_at : ring_at + n, self._columns[0]]
+            if header[FRAMES] + self._block_frames() > at + ring_frames:  # while it was copied, too
+                raise Broken("overrun")
             self._unread[recording] = at + count
             header[UNREAD] = min(self._unread.values())
         return from_stream(raw, self._format)
+
+    def has_carried(self, frames: int) -> bool:
+        """Whether the stream has carried so many frames."""
+        with self._opened():
+            self._engine.watch()
+            return self._rings.header[FRAMES] >= frames
 
     def observe(self, witness: Witness) -> None:
         """Shows a witness what has happened since it last looked."""
@@ -224,11 +236,15 @@ class PortAudioRecording:
             end = self._filled + self._tail_frames
             while self._read < end:
                 yield from self._take(min(CHUNK_FRAMES, end - self._read), witness)
+            # What went wrong in a block is told with the one after it.
+            while not self._audio.has_carried(end + witness.block_frames):
+                time.sleep(NAP_S)
             self._audio.observe(witness)
             self._interval = witness.interval(self._start, end)
-        except Starved:
+        except Broken as broken:
             self._audio.observe(witness)
-            self._interval = witness.interval(self._start, self._read)
+            found = witness.interval(self._start, self._read)
+            self._interval = replace(found, flags=found.flags | {broken.flag})
         finally:
             self._audio.finish(self)
 
@@ -274,8 +290,12 @@ class PortAudioRecording:
             yield block
 
 
-class Starved(Exception):
-    """The stream has passed the frame that was to be filled: the disk stalled for too long."""
+class Broken(Exception):
+    """The rings ran over, for the disk stalled for too long; ``flag`` says which, and how."""
+
+    def __init__(self, flag: Literal["starved", "overrun"]) -> None:
+        super().__init__(flag)
+        self.flag = flag
 
 
 def wanted(profile: AudioProfile) -> Wanted:

@@ -69,10 +69,13 @@ class Witness:
         self._wall = began, float(clock_s[-1])
 
     def interval(self, start: int, end: int) -> Interval:
-        """What is known of the frames from ``start`` to ``end``."""
+        """What is known of the frames from ``start`` to ``end``.
+
+        The flags of the block after them count too: a stream that stumbled says so a block later.
+        """
         flags = OVERRUN if self._missed else 0
         for first, block_end, raised in self._blocks:
-            if first < end and block_end > start:
+            if first < end + self.block_frames and block_end > start:
                 flags |= raised
         return Interval(
             first_frame=start,
