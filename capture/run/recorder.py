@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from capture.dataset.audio import BLOCK_FRAMES, FlacWriter, read_blocks
-from capture.errors import MeasurementFailed
+from capture.errors import DeviceLost, MeasurementFailed
 from capture.hardware.ports import Audio, Interval, Label, Samples
 from capture.run.ahead import ahead
 from capture.signal import marker
@@ -122,6 +122,7 @@ def _song(
     with FlacWriter(parts.output, rate, 2) as output, FlacWriter(parts.cv, rate, 1) as cv:
         # The song is read a second time, to compare: nobody knows how far the device reads ahead.
         for sent, block in zip(_sent(route), tape.blocks(route.frames), strict=False):
+            _require_life(block)
             pair = np.ascontiguousarray(block[:, columns[:2]])
             voltage = np.ascontiguousarray(block[:, columns[2]])
             output.write(pair)
@@ -129,6 +130,15 @@ def _song(
             done += len(block)
             _follow(pilot, audio.inputs, sent, block)
             progress(done, meter.add(sent[: len(block)], pair, voltage))
+
+
+def _require_life(block: Samples) -> None:
+    """Raises DeviceLost where no input carries anything in a whole block, not even noise.
+
+    So it is when the cables lead nowhere: a stream may go on for ever like that.
+    """
+    if len(block) == BLOCK_FRAMES and not np.ptp(block, axis=0).any():
+        raise DeviceLost("nothing comes back on any input, not even noise")
 
 
 def _pilot(

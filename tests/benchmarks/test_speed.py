@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,24 +47,6 @@ grid:
   release_s: [0.1]
   ratio: [4]
 """
-
-
-@pytest.fixture(autouse=True)
-def _on_demand(request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("benchmark_only"):
-        pytest.skip("make bench runs it")
-
-
-@pytest.fixture(scope="module")
-def table() -> Iterator[Callable[[str, str, float, str], None]]:
-    """Collects rows: group, what, figure, unit. Ratios are to the first of the group."""
-    rows: list[tuple[str, str, float, str]] = []
-    yield lambda *row: rows.append(row)
-    print("\n\n| | | | ratio |\n|---|---|---|---|")
-    first: dict[str, float] = {}
-    for group, what, figure, unit in rows:
-        ratio = figure / first.setdefault(group, figure)
-        print(f"| {group} | {what} | {figure:.4g} {unit} | {ratio:.2f} |")
 
 
 @pytest.fixture(scope="module")

@@ -185,7 +185,6 @@ def test_songs_that_are_gone_or_moved(plan: Plan, rig: Rig, songs: Any) -> None:
 
 RIG_CHANGES: list[tuple[str, Any]] = [
     ("name", "other"),
-    ("audio.block_frames", 512),
     ("audio.sample_rate_hz", 48000),
     ("audio.inputs.cv", 7),
     ("cv.volts_per_fs", 5.0),
@@ -223,6 +222,19 @@ def test_a_changed_fact_of_the_rig_is_named(key: str, value: Any) -> None:
 def test_what_happens_to_a_simulated_rig_is_no_fact() -> None:
     assert changes.of_rig(rig_with("", None), rig_with("simulation.faults", ["ok", "swap"])) == []
     assert changes.of_rig(rig_with("", None), rig_with("", None)) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("audio.block_frames", 512),
+        ("audio.reopen_after_s", 60.0),
+        ("audio.wait_for_device_s", 5.0),
+        ("rack", {"client": "rock", "control_port": 4711}),
+    ],
+)
+def test_how_a_stream_is_handled_is_no_fact(key: str, value: Any) -> None:
+    assert changes.of_rig(rig_with("", None), rig_with(key, value)) == []
 
 
 def test_an_anchor_may_be_measured_later_and_then_stays() -> None:

@@ -140,7 +140,7 @@ def test_what_is_overwritten_unread_is_flagged_in_its_block(sizes: list[int], un
         for size in sizes:
             stream.block(size)
         overrun = [bool(flags & OVERRUN) for flags in flags_of(rings, len(sizes))]
-        assert overrun == (ends - RING > unread).tolist()
+        assert overrun == (ends + sizes - RING > unread).tolist()
 
 
 def test_the_streams_own_flags_are_logged_with_their_block() -> None:

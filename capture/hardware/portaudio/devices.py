@@ -137,6 +137,11 @@ def start(stream: Any, name: str) -> None:
         raise HardwareFault(f"audio device {name}: cannot be started: {error}") from None
 
 
+def leave() -> None:
+    """Lets go of all host APIs. May hang where a device was lost."""
+    _portaudio()._terminate()
+
+
 def flag_bits(status: Any) -> int:
     """A callback's status as PortAudio's bits: input under-, overflow, output the same, priming."""
     return int(status._flags)

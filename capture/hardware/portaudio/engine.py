@@ -97,8 +97,8 @@ class Callback:
         stream_s, clock_s = clock.currentTime, time.monotonic()
         if self._started_s is None:
             self._started_s = clock_s
-        if header[FILLED] < min(end, header[PROMISED]) or header[UNREAD] < end - self._ring_frames:
-            flags |= self._wait(end)
+        if self._missing(end, frames):
+            flags |= self._wait(end, frames)
         elif self._idle(first) and self.ahead_s() > EARLY_S:
             self._rest(first)
         slot = first % self._ring_frames
@@ -129,12 +129,12 @@ class Callback:
             return 0.0
         return self._frame / self._rate_hz - (time.monotonic() - self._started_s)
 
-    def _wait(self, end: int) -> int:
+    def _wait(self, end: int, frames: int) -> int:
         """Waits while the block is early; says what is still missing then, as flags."""
         header = self._header
         header[STATE] = WAITING
         give_up_s = time.monotonic() + LONGEST_WAIT_S
-        while flags := self._missing(end):
+        while flags := self._missing(end, frames):
             if self.ahead_s() <= 0 or time.monotonic() > give_up_s:
                 break
             time.sleep(NAP_S)
@@ -153,10 +153,15 @@ class Callback:
             time.sleep(NAP_S)
         self._header[STATE] = RUNNING
 
-    def _missing(self, end: int) -> int:
+    def _missing(self, end: int, frames: int) -> int:
+        """What the driver owes a block of ``frames`` that ends at ``end``, as flags.
+
+        A block's length of the input ring stays free: whoever reads knows by the frame counter
+        that nothing was written over it meanwhile, not even by a callback that is under way.
+        """
         header = self._header
         starved = STARVED if header[FILLED] < min(end, header[PROMISED]) else 0
-        return starved | (OVERRUN if header[UNREAD] < end - self._ring_frames else 0)
+        return starved | (OVERRUN if header[UNREAD] < end + frames - self._ring_frames else 0)
 
 
 def main(pipe: Connection, wanted: devices.Wanted, ring_frames: int, freewheel: bool) -> None:
@@ -199,6 +204,7 @@ def main(pipe: Connection, wanted: devices.Wanted, ring_frames: int, freewheel: 
                 wheel.switch(on=False)
         stream.abort()
         stream.close()
+        devices.leave()
     os._exit(0)  # what PortAudio still holds of a lost device may hang
 
 
