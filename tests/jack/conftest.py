@@ -116,15 +116,15 @@ class Running:
             text=True,
         )
 
-    def until(self, kind: str, count: int = 1) -> dict[str, Any]:
-        """Reads events until the ``count``-th of a kind."""
+    def until(self, *kinds: str) -> dict[str, Any]:
+        """Reads events until one of these kinds."""
         assert self.process.stderr is not None
         for line in self.process.stderr:
             event = json.loads(line)
             self.events.append(event)
-            if event["event"] == kind and (count := count - 1) == 0:
+            if event["event"] in kinds:
                 return event
-        raise AssertionError(f"no {kind}: {[event['event'] for event in self.events]}")
+        raise AssertionError(f"no {kinds}: {[event['event'] for event in self.events]}")
 
     def engine_pid(self) -> int:
         """The engine: the child that shares the program's command in spawning."""
@@ -197,9 +197,11 @@ def _holds(frames: np.ndarray, inputs: list[str], take: np.ndarray) -> bool:
     return False
 
 
-def begin(lab: Lab, out: str = "d", seconds: float = 3.0, **audio: float) -> Running:
+def begin(
+    lab: Lab, out: str = "d", seconds: float = 3.0, songs: int = SONGS, **audio: float
+) -> Running:
     """A run in real time that has come to the middle of its second take."""
-    lab.songs(SONGS, seconds)
+    lab.songs(songs, seconds)
     lab.rig(freewheel=False, **audio)
     lab.plan()
     running = lab.run(out)
@@ -211,7 +213,7 @@ def begin(lab: Lab, out: str = "d", seconds: float = 3.0, **audio: float) -> Run
 def whole_and_true(lab: Lab, running: Running) -> None:
     """All takes are there, none rejected, every one as the rack sent it."""
     ended = running.end()
-    assert (ended["captured"], ended["rejected"]) == (SONGS, 0)
+    assert (ended["captured"], ended["rejected"]) == (ended["planned"], 0)
     lab.rack.stop()
     assert untrue(running.out, lab.truths()) == []
     assert not list((running.out / "data").rglob("*.part"))
