@@ -18,14 +18,14 @@ JOBS ?= 2
 APT_DEMO := python3-venv
 APT_TEST := python3-venv libportaudio2 jackd2 singularity-music e2fsprogs mount util-linux
 
-.PHONY: demo test lint unit fast real bench soak clean
+.PHONY: demo test lint unit real bench soak clean
 
 demo: $(VENV)/.installed
 	$(BIN)/capture run quickstart --out $(DEMO)
 	$(BIN)/capture verify $(DEMO)
 	@echo "The dataset is in $(DEMO): manifest/takes.csv lists every take."
 
-test: lint unit fast real
+test: lint unit real
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -34,18 +34,17 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports --no-logo
 
 # What needs JACK runs by itself: the machine's load is heard there. Faster than real time comes
-# first, and alone; what runs in real time waits more than it computes, so three run side by side.
-FAST := tests/jack/test_freewheel.py
+# first, and alone; so does what keeps the machine busy on purpose.
+ALONE := tests/jack/test_freewheel.py tests/jack/test_real_time.py
 REAL := tests/jack tests/rack tests/contract tests/docs/test_jack_page.py
 
 unit: $(VENV)/.installed-dev
 	$(BIN)/pytest -q -n $(JOBS) --dist loadscope $(addprefix --ignore=,$(REAL))
 
-fast: $(VENV)/.installed-dev
-	$(BIN)/pytest -q -s $(FAST)
-
 real: $(VENV)/.installed-dev
-	$(BIN)/pytest -q -n 3 --dist loadscope --durations=10 $(REAL) --ignore=$(FAST)
+	$(BIN)/pytest -q -s $(ALONE)
+	$(BIN)/pytest -q -n $(JOBS) --dist loadscope --durations=10 $(REAL) \
+		$(addprefix --ignore=,$(ALONE))
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/pytest -q -s tests/benchmarks --benchmark-enable --benchmark-only
