@@ -61,7 +61,7 @@ def shape(text: str) -> list[str]:
     text = re.sub(r"-[0-9a-f]{8}\b", "-HASH", text)
     text = re.sub(r"\d+(\.\d+)? [kMG]?B\b", "SIZE", text)
     text = re.sub(r"-?\d+\.\d+ dBFS", "LEVEL", text)
-    text = re.sub(r"\d+ times", "N times", text)
+    text = re.sub(r"\d+(\.\d+)? times", "N times", text)
     text = re.sub(r"\+-0\.\d+", "+-U", text)
     return [line.rstrip() for line in text.strip().splitlines()]
 
