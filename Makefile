@@ -18,7 +18,7 @@ JOBS ?= 2
 APT_DEMO := python3-venv
 APT_TEST := python3-venv libportaudio2 jackd2 singularity-music e2fsprogs mount util-linux
 
-.PHONY: demo test lint unit real page bench soak clean
+.PHONY: demo test lint unit real bench soak clean
 
 demo: $(VENV)/.installed
 	$(BIN)/capture run quickstart --out $(DEMO)
@@ -36,20 +36,15 @@ lint: $(VENV)/.installed-dev
 # What needs JACK runs by itself: the machine's load is heard there. Faster than real time comes
 # first, and alone; so does what keeps the machine busy on purpose.
 ALONE := tests/jack/test_freewheel.py tests/jack/test_real_time.py
-REAL := tests/jack tests/rack tests/contract
-# Every command of docs/jack.md, three minutes in real time: not yet part of the gate.
-PAGE := tests/docs/test_jack_page.py
+REAL := tests/docs/test_jack_page.py tests/jack tests/rack tests/contract
 
 unit: $(VENV)/.installed-dev
-	$(BIN)/pytest -q -n $(JOBS) --dist loadscope $(addprefix --ignore=,$(REAL) $(PAGE))
+	$(BIN)/pytest -q -n $(JOBS) --dist loadscope $(addprefix --ignore=,$(REAL))
 
 real: $(VENV)/.installed-dev
 	$(BIN)/pytest -q -s $(ALONE)
 	$(BIN)/pytest -q -n $(JOBS) --dist loadscope --durations=10 $(REAL) \
 		$(addprefix --ignore=,$(ALONE))
-
-page: $(VENV)/.installed-dev
-	$(BIN)/pytest -q $(PAGE)
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/pytest -q -s tests/benchmarks --benchmark-enable --benchmark-only

@@ -304,15 +304,15 @@ def verify(dataset: Dataset, as_json: Json = False) -> None:
     """Read again everything that the ledger claims; name whatever is damaged."""
     from capture.dataset import verify as verifier
     from capture.dataset.folder import Folder
+    from capture.run import begun
     from capture.run.ledger import Ledger
-    from capture.run.session import frozen_controls
     from capture.view import stored
 
     folder = Folder(dataset)
     folder.require()
     ledger = Ledger.read(dataset)
     try:
-        controls = frozen_controls(ledger)
+        controls = begun.rig(ledger).control_values
         report = verifier.verify(folder, ledger, controls, stored.progress(sys.stderr))
     finally:
         ledger.close()

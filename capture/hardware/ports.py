@@ -6,7 +6,7 @@ recording is an interval of that count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -47,18 +47,38 @@ class Interval:
     clock_frames: float | None = None
     block_frames: int = 0
 
+    @property
+    def clock_limit_frames(self) -> float:
+        """Half a block: a clock that jumped further has left frames out."""
+        return self.block_frames / 2
 
-class Recording(Protocol):
-    """A recording that is under way. Iterate over it once, to the end."""
+    @property
+    def left_out_frames(self) -> float:
+        """How many frames the stream left out, by its clock; 0 where it agrees."""
+        ahead = self.clock_frames or 0.0
+        return ahead if ahead > self.clock_limit_frames else 0.0
 
-    def __iter__(self) -> Iterator[Samples]:
-        """Blocks of what comes back, shape (frames, inputs), in order and without a gap."""
-        ...
+
+class Recording:
+    """A recording that is under way. Iterate over it once, to the end.
+
+    ``blocks`` gives what comes back, shape (frames, inputs), in order and without a gap, and
+    returns the interval.
+    """
+
+    def __init__(self, blocks: Generator[Samples, None, Interval]) -> None:
+        self._blocks = blocks
+        self._interval: Interval | None = None
+
+    def __iter__(self) -> Generator[Samples]:
+        self._interval = yield from self._blocks
 
     @property
     def interval(self) -> Interval:
         """Known when the last block has been taken."""
-        ...
+        if self._interval is None:
+            raise RuntimeError("the recording has not been taken to its end")
+        return self._interval
 
 
 def checked(play: Iterable[Samples]) -> Iterator[Samples]:

@@ -56,8 +56,8 @@ def ask(plan: str, rig: str | None, folder: Path, *, need_songs: bool = False) -
     found_plan = presets.find("plan", plan, folder)
     document = found_plan.document
     spec = _noted(messages, lambda: document.check(PlanSpec))
-    rig_document = _noted(messages, lambda: _rig_document(found_plan, rig, folder))
-    profile = _noted(messages, lambda: read_profile(rig_document)) if rig_document else None
+    found_rig = _noted(messages, lambda: rig_document(found_plan, rig, folder))
+    profile = _noted(messages, lambda: read_profile(found_rig)) if found_rig else None
     found = Found((), (), ())
     wrong: list[Fault] = []
     if spec:
@@ -66,12 +66,12 @@ def ask(plan: str, rig: str | None, folder: Path, *, need_songs: bool = False) -
         wrong += _impossible(document, spec, profile)
     if wrong:
         messages += document.refuse(wrong).messages
-    if messages or spec is None or profile is None or rig_document is None:
+    if messages or spec is None or profile is None or found_rig is None:
         raise BadInput(*messages)
     return Asked(
         plan=document,
         spec=spec,
-        rig=rig_document,
+        rig=found_rig,
         profile=profile.at_rate(spec.sample_rate_hz),
         found=found,
     )
@@ -86,7 +86,8 @@ def _noted(messages: list[str], look: Callable[[], Thing]) -> Thing | None:
         return None
 
 
-def _rig_document(plan: presets.Found, rig: str | None, folder: Path) -> Document:
+def rig_document(plan: presets.Found, rig: str | None, folder: Path) -> Document:
+    """The rig that is asked for, or else the plan's. Raises BadInput where there is none."""
     if rig is not None:
         return presets.find("rig", rig, folder).document
     named = plan.document.data.get("rig", "simulated")

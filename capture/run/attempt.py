@@ -97,7 +97,7 @@ def _stream(
 
 def _clock(interval: Interval) -> CheckResult:
     """By how much the stream's clock jumped ahead of the frame counter: half a block at most."""
-    limit = interval.block_frames / 2
+    limit = interval.clock_limit_frames
     figure = interval.clock_frames
     if figure is None:
         return CheckResult("clock_frames", None, limit, "unverified")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from capture.errors import DeviceLost, HardwareFault, MeasurementFailed
-from capture.hardware.ports import Audio, Knobs, Proof, Rig
+from capture.hardware.ports import Audio, Proof, Rig
 from capture.hardware.profile import RigProfile
 from capture.model import Setting
 from capture.records import CalibrationRecord
@@ -47,10 +47,6 @@ class Bench:
     def audio(self) -> Audio:
         return self._rig.audio
 
-    @property
-    def knobs(self) -> Knobs:
-        return self._rig.knobs
-
     def stands_at(self, setting: Setting) -> bool:
         return self._setting == setting
 
@@ -58,7 +54,7 @@ class Bench:
         """Sets the knobs, unless they stand there. Raises HardwareFault."""
         if not self.stands_at(setting):
             self._setting = None
-            self.proof = self.knobs.set(setting)
+            self.proof = self._rig.knobs.set(setting)
             self._setting = setting
             self._observe(events.KnobsSet(setting, self.proof.confirmed))
 

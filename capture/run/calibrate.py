@@ -20,7 +20,7 @@ from capture.hardware.profile import CvProfile
 from capture.model import GainLaw, canonical
 from capture.records import CalibrationRecord, ChannelDelay
 from capture.signal import delay
-from capture.signal.levels import FULL_SCALE
+from capture.signal.levels import FULL_SCALE, codes_of
 
 CHANNELS = ("left", "right")
 BLOCK_FRAMES = 65536
@@ -46,7 +46,7 @@ def measure_latency(
     """
     rate = audio.sample_rate_hz
     probe = delay.probe(rate)
-    codes = (np.rint(probe * 2**23).astype(np.int32) << 8).astype(np.int32)
+    codes = codes_of(probe)
     blocks = [codes[i : i + BLOCK_FRAMES] for i in range(0, len(codes), BLOCK_FRAMES)]
     recording = audio.record(blocks, Label("latency", "probe", attempt))
     received = np.concatenate(list(recording))
@@ -54,7 +54,7 @@ def measure_latency(
     if interval.flags:
         flags = ", ".join(sorted(interval.flags))
         raise MeasurementFailed(f"latency: the stream reported {flags} during the probe")
-    if interval.clock_frames is not None and interval.clock_frames > interval.block_frames / 2:
+    if interval.left_out_frames:
         raise MeasurementFailed("latency: the stream left frames out during the probe")
     delays: dict[str, ChannelDelay] = {}
     for channel, name in enumerate(CHANNELS):

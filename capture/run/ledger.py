@@ -121,7 +121,9 @@ class Ledger:
         """Keeps every plan and rig that the dataset was ever recorded by."""
         self._write("INSERT OR IGNORE INTO documents VALUES (?, ?, ?)", sha256, kind, text)
 
-    def document(self, sha256: str | None) -> str | None:
+    def current(self, kind: str) -> str | None:
+        """The plan or the rig that the dataset is recorded by; None before it is begun."""
+        sha256 = self.fact(f"{kind}_sha256")
         rows = self._rows("SELECT text FROM documents WHERE sha256 = ?", sha256)
         return rows[0][0] if rows else None
 

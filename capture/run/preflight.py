@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from capture import presets
 from capture.dataset import files
 from capture.dataset.folder import LOCK, Folder, hold
-from capture.documents import read
 from capture.errors import (
     BadInput,
     CaptureError,
@@ -35,16 +34,15 @@ from capture.errors import (
 from capture.hardware.ports import Audio, Knobs, Label, Rig
 from capture.hardware.profile import RigProfile
 from capture.plan.expand import Expansion, expand
-from capture.plan.spec import PlanSpec
 from capture.plan.summary import BYTES_PER_SAMPLE, INPUT_CHANNELS, TAKE_CHANNELS, summarize
-from capture.run import changes
-from capture.run.asked import Asked, ask, read_profile, survey_songs
+from capture.run import begun, changes
+from capture.run.asked import Asked, ask, read_profile, rig_document, survey_songs
 from capture.run.calibrate import BLOCK_FRAMES, expected_law
 from capture.run.ledger import Ledger
 from capture.run.session import timing
 from capture.signal import delay
 from capture.signal import preflight as signal
-from capture.signal.levels import FULL_SCALE
+from capture.signal.levels import FULL_SCALE, codes_of
 from capture.signal.preflight import Area, Finding
 
 Note = Callable[[Finding], None]
@@ -137,10 +135,9 @@ def _asked(plan: str, rig: str | None, folder: Path, note: Note) -> Asked | None
 def _rig_alone(plan: str, rig: str | None, folder: Path) -> RigProfile | None:
     """The rig of a plan that is refused, so that the rig is looked at nevertheless."""
     try:
-        if rig is None:
-            found = presets.find("plan", plan, folder)
-            rig, folder = str(found.document.data.get("rig", "simulated")), found.folder
-        return read_profile(presets.find("rig", rig, folder).document)
+        if rig is not None:
+            return read_profile(presets.find("rig", rig, folder).document)
+        return read_profile(rig_document(presets.find("plan", plan, folder), None, folder))
     except BadInput:
         return None  # its faults are among the plan's
 
@@ -240,11 +237,7 @@ def _begun(root: Path, asked: Asked | None, note: Note) -> int:
 
 def _refused(ledger: Ledger, asked: Asked) -> list[str]:
     """What was changed since the takes were recorded. Raises DamagedData."""
-    texts = [ledger.document(ledger.fact(f"{kind}_sha256")) for kind in ("plan", "rig")]
-    if texts[0] is None or texts[1] is None:
-        raise DamagedData(f"{ledger.path}: has takes, and not the plan and rig they were made by")
-    plan = read(texts[0], "the dataset's plan.yaml").check(PlanSpec)
-    rig = read_profile(read(texts[1], "the dataset's rig.yaml")).at_rate(plan.sample_rate_hz)
+    plan, rig = begun.plan_and_rig(ledger)
     return changes.of_plan(plan, asked.spec) + changes.of_rig(rig, asked.profile)
 
 
@@ -341,16 +334,14 @@ def _recorded(
     audio: Audio, sent: NDArray[np.float64], name: str, note: Note
 ) -> NDArray[np.float64]:
     """Plays ``sent`` (frames, 2); what came back (frames, inputs). Both in full scales."""
-    codes = (np.rint(sent * 2**23).astype(np.int32) << 8).astype(np.int32)
+    codes = codes_of(sent)
     blocks = (codes[at : at + BLOCK_FRAMES] for at in range(0, len(codes), BLOCK_FRAMES))
     recording = audio.record(blocks, Label("check", name))
     received = [block / FULL_SCALE for block in recording]
     together = np.concatenate([np.zeros((0, len(audio.inputs))), *received])
     said = recording.interval
-    ahead = said.clock_frames or 0.0
-    left_out = ahead if ahead > said.block_frames / 2 else 0.0
     missing = len(sent) - len(together)
-    note(signal.stream(f"stream in {name}", said.flags, missing, left_out))
+    note(signal.stream(f"stream in {name}", said.flags, missing, said.left_out_frames))
     return together
 
 

@@ -24,7 +24,7 @@ from capture.hardware.ports import Audio, Interval, Label, Samples
 from capture.run.ahead import ahead
 from capture.signal import marker
 from capture.signal.checks import Peaks, TakeMeter
-from capture.signal.levels import FULL_SCALE
+from capture.signal.levels import FULL_SCALE, codes_of
 from capture.signal.marker import SEARCH_FRAMES
 from capture.signal.pilot import PilotMeter
 
@@ -79,7 +79,7 @@ def record(
     """
     rate = audio.sample_rate_hz
     signal, gap = marker.marker(rate), marker.gap_frames(rate)
-    sweep = (np.rint(signal * 2**23).astype(np.int32) << 8).astype(np.int32)
+    sweep = codes_of(signal)
     silence = np.zeros((gap, 2), np.int32)
 
     def play() -> Iterator[Samples]:

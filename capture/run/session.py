@@ -20,16 +20,16 @@ import capture
 from capture.dataset import files
 from capture.dataset.folder import LOST, Folder
 from capture.dataset.verify import claims_of
-from capture.documents import Document, read
-from capture.errors import BadInput, DamagedData, DocumentFaults
+from capture.documents import Document
+from capture.errors import BadInput, DocumentFaults
 from capture.hardware.ports import Rig
-from capture.model import Control, SongRecord, canonical
+from capture.model import SongRecord, canonical
 from capture.plan.expand import Expansion, PlannedSong, expand
 from capture.plan.spec import PlanSpec
 from capture.plan.summary import Timing, summarize
 from capture.records import SessionRecord
-from capture.run import changes, events
-from capture.run.asked import Asked, read_profile
+from capture.run import begun, changes, events
+from capture.run.asked import Asked
 from capture.run.flights import Task
 from capture.run.ledger import Ledger
 from capture.run.runner import Job, utc_now
@@ -95,26 +95,14 @@ def begin(
 
 def _frozen(asked: Asked, ledger: Ledger) -> PlanSpec | None:
     """The plan that the takes were recorded by; None if there are no takes yet."""
-    before = {kind: ledger.document(ledger.fact(f"{kind}_sha256")) for kind in ("plan", "rig")}
     if not ledger.take_ids():
-        if (asked.plan.text, asked.rig.text) != (before["plan"], before["rig"]):
+        if (asked.plan.text, asked.rig.text) != tuple(map(ledger.current, ("plan", "rig"))):
             ledger.restart()
         return None
-    if before["plan"] is None or before["rig"] is None:
-        raise DamagedData(f"{ledger.path}: has takes, and not the plan and rig they were made by")
-    plan = read(before["plan"], "the dataset's plan.yaml").check(PlanSpec)
-    rig = read_profile(read(before["rig"], "the dataset's rig.yaml")).at_rate(plan.sample_rate_hz)
+    plan, rig = begun.plan_and_rig(ledger)
     refused = changes.of_plan(plan, asked.spec) + changes.of_rig(rig, asked.profile)
     _refuse(Folder(ledger.path.parent), refused)
     return plan
-
-
-def frozen_controls(ledger: Ledger) -> tuple[Control, ...]:
-    """The controls of the rig that a dataset was begun with. Raises DamagedData."""
-    text = ledger.document(ledger.fact("rig_sha256"))
-    if text is None:
-        raise DamagedData(f"{ledger.path}: names no rig; the dataset was never begun")
-    return read_profile(read(text, "the dataset's rig.yaml")).control_values
 
 
 def _refuse(folder: Folder, refused: list[str]) -> None:

@@ -13,6 +13,14 @@ TOP_CODE = 2**31 - 2**8
 """
 
 
+def codes_of(fractions: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Fractions of full scale as the nearest 24-bit codes, left-justified; the same shape.
+
+    They must lie within full scale: what does not is no sample.
+    """
+    return np.rint(fractions * 2**23).astype(np.int32) << 8
+
+
 def dbfs(amplitude: float) -> float | None:
     """20 log10 of an amplitude (full scale 1); None for silence, which has no level in dB."""
     return 20 * math.log10(amplitude) if amplitude > 0 else None

@@ -24,7 +24,7 @@ for _ in range(2):
     threading.Thread(target=busy, daemon=True).start()
 main()
 """
-SONGS, SONG_S = 6, 10.0
+SONGS, SONG_S = 12, 10.0
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_no_dropout_goes_unseen_beside_busy_threads(start_lab: Callable[..., Lab
         env=lab.server.env,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]

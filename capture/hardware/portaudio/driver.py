@@ -32,7 +32,7 @@ from capture.hardware.portaudio.rings import (
     UNREAD,
 )
 from capture.hardware.portaudio.witness import Witness
-from capture.hardware.ports import Interval, Label, Samples, checked
+from capture.hardware.ports import Interval, Label, Recording, Samples, checked
 from capture.hardware.profile import AudioProfile
 from capture.hardware.turns import Turns
 
@@ -76,10 +76,6 @@ class PortAudioAudio:
     def frames(self) -> int:
         with self._opened():
             return self._rings.header[FRAMES]
-
-    @property
-    def engine_pid(self) -> int | None:
-        return self._engine.pid
 
     def settle(self, frames: int) -> None:
         with self._opened():
@@ -206,8 +202,8 @@ class PortAudioAudio:
                 self._rings.header[UNREAD] = min(self._unread.values(), default=OPEN)
 
 
-class PortAudioRecording:
-    """A recording under way; see ``ports.Recording``."""
+class PortAudioRecording(Recording):
+    """See ``ports.Recording``."""
 
     def __init__(self, audio: PortAudioAudio, play: Iterable[Samples], tail_frames: int) -> None:
         self._audio = audio
@@ -216,19 +212,9 @@ class PortAudioRecording:
         self._waiting = np.zeros((0, 2), np.int32)
         self._exhausted = False
         self._start = self._filled = self._read = 0  # frames of the stream
-        self._interval: Interval | None = None
-        self._blocks = self._run()
+        super().__init__(self._run())
 
-    def __iter__(self) -> Iterator[Samples]:
-        return self._blocks
-
-    @property
-    def interval(self) -> Interval:
-        if self._interval is None:
-            raise RuntimeError("the recording has not been taken to its end")
-        return self._interval
-
-    def _run(self) -> Generator[Samples]:
+    def _run(self) -> Generator[Samples, None, Interval]:
         witness = Witness(self._audio.sample_rate_hz)
         try:
             with self._audio.turns.mine():
@@ -240,11 +226,11 @@ class PortAudioRecording:
             while not self._audio.has_carried(end + witness.block_frames):
                 time.sleep(NAP_S)
             self._audio.observe(witness)
-            self._interval = witness.interval(self._start, end)
+            return witness.interval(self._start, end)
         except Broken as broken:
             self._audio.observe(witness)
             found = witness.interval(self._start, self._read)
-            self._interval = replace(found, flags=found.flags | {broken.flag})
+            return replace(found, flags=found.flags | {broken.flag})
         finally:
             self._audio.finish(self)
 

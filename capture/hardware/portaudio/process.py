@@ -53,10 +53,6 @@ class Engine:
             "is the device's driver (or the JACK server) alive?"
         )
 
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid
-
     def watch(self) -> None:
         """The watchdog. Raises DeviceLost, and ends the process, when the stream is dead."""
         header = self.rings.header

@@ -7,13 +7,13 @@ cannot be heard in the recording; memory holds a chunk and the delay lines, howe
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from capture.errors import BadInput, DeviceLost, HardwareFault
-from capture.hardware.ports import Interval, Label, Proof, Rig, Samples, checked
+from capture.hardware.ports import Interval, Label, Proof, Recording, Rig, Samples, checked
 from capture.hardware.profile import RigProfile
 from capture.hardware.simulated import law
 from capture.hardware.simulated.chain import Chain, Truth, Wiring, inputs_of
@@ -85,8 +85,8 @@ class SimulatedAudio:
         self.lost = True
 
 
-class SimulatedRecording:
-    """A recording under way; see ``ports.Recording``."""
+class SimulatedRecording(Recording):
+    """See ``ports.Recording``."""
 
     def __init__(
         self, audio: SimulatedAudio, play: Iterable[Samples], label: Label, wiring: Wiring
@@ -96,23 +96,13 @@ class SimulatedRecording:
         self._wiring = wiring
         self._label = label
         self._played = 0
-        self._interval: Interval | None = None
-        self._blocks = self._run()
+        super().__init__(self._run())
 
-    def __iter__(self) -> Iterator[Samples]:
-        return self._blocks
-
-    @property
-    def interval(self) -> Interval:
-        if self._interval is None:
-            raise RuntimeError("the recording has not been taken to its end")
-        return self._interval
-
-    def _run(self) -> Iterator[Samples]:
+    def _run(self) -> Generator[Samples, None, Interval]:
         with self._audio.turns.mine():
-            yield from self._play_all()
+            return (yield from self._play_all())
 
-    def _play_all(self) -> Iterator[Samples]:
+    def _play_all(self) -> Generator[Samples, None, Interval]:
         audio, wiring = self._audio, self._wiring
         first, emitted = audio.frames, 0
         end = wiring.unplug_at_s
@@ -127,7 +117,7 @@ class SimulatedRecording:
         if end is not None:
             audio.lost = True
             raise DeviceLost(f"the simulated audio device was lost at {self._label.subject}")
-        self._interval = Interval(first, emitted, wiring.flags)
+        return Interval(first, emitted, wiring.flags)
 
     def _counted(self) -> Iterator[Samples]:
         for block in checked(self._play):
