@@ -34,7 +34,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports --no-logo
 
 # What needs JACK runs by itself: the machine's load is heard there. Faster than real time comes
-# first, and alone; so does what keeps the machine busy on purpose.
+# first, and alone; so does what keeps the machine busy on purpose. The rest mostly waits.
 ALONE := tests/jack/test_freewheel.py tests/jack/test_real_time.py
 REAL := tests/docs/test_jack_page.py tests/jack tests/rack tests/contract
 
@@ -43,7 +43,7 @@ unit: $(VENV)/.installed-dev
 
 real: $(VENV)/.installed-dev
 	$(BIN)/pytest -q -s $(ALONE)
-	$(BIN)/pytest -q -n $(JOBS) --dist loadscope --durations=10 $(REAL) \
+	$(BIN)/pytest -q -n 3 --dist loadscope --durations=10 $(REAL) \
 		$(addprefix --ignore=,$(ALONE))
 
 bench: $(VENV)/.installed-dev

@@ -167,7 +167,7 @@ def test_the_page_goes_as_it_shows(tmp_path: Path) -> None:
         assert follows(lines, masked(step.shown)), f"{step.command}\n{output}"
 
     log = (tmp_path / "run.log").read_text()
-    for what in ("clock_frames", "marker_tail_frames: -1", "pilot_db"):
+    for what in ("clock_frames", r"marker_tail_frames: -(1|0\.99)", "pilot_db"):
         assert re.search(f"^void: .*{what}", log, re.MULTILINE), log
     assert log.count("device lost: ") == log.count("device is back") >= 2, log
 
