@@ -46,7 +46,7 @@ def shifted(rate_hz: int, frames: float) -> np.ndarray:
 @pytest.mark.parametrize("rate_hz", RATES)
 def test_a_marker_is_quiet_and_goes_from_silence_to_silence(rate_hz: int) -> None:
     one = marker.marker(rate_hz)
-    assert one.shape == (round(0.04 * rate_hz), 2)
+    assert one.shape == (round(0.08 * rate_hz), 2)
     assert np.array_equal(one[:, 0], one[:, 1])
     assert 20 * np.log10(np.abs(one).max()) == pytest.approx(marker.PEAK_DBFS, abs=0.1)
     assert not one[0].any()
@@ -69,22 +69,28 @@ def test_a_pure_shift_is_found_exactly(rate_hz: int, frames: float, sign: int) -
     assert found.inverted is (sign < 0)
 
 
-@pytest.mark.parametrize("frames", [-300, -SEARCH_FRAMES, SEARCH_FRAMES, 300, 500])
-def test_what_is_further_is_no_marker(frames: int) -> None:
+@pytest.mark.parametrize(
+    ("frames", "reason"),
+    [(-500, "outside"), (-300, "outside"), (-256, "edge"), (256, "edge"), (300, "outside")],
+)
+def test_what_is_further_is_no_marker(frames: int, reason: str) -> None:
     sent = marker.marker(44100)[:, 0]
-    with pytest.raises(MeasurementFailed):
+    with pytest.raises(MeasurementFailed, match=f"{reason} (of )?the search"):
         from_marker(sent, np.roll(np.pad(sent, 1024), frames)[768:-768], 44100)
 
 
 @pytest.mark.parametrize("kind", ["lost_frames", "doubled_frames"])
-@pytest.mark.parametrize("frames", [1, 2, 17, 64])
+@pytest.mark.parametrize(("frames", "release"), [(1, 0.1), (2, 1.2), (17, "auto"), (64, 0.4)])
 def test_frames_lost_in_the_song_move_the_marker_after_it(
-    rack: Any, kind: str, frames: int
+    rack: Any, kind: str, frames: int, release: float | str
 ) -> None:
+    """The gain is still on its way back when the second one comes."""
     song = rack.sent(synthesise("groove")[:66150])
     play, places = layout(song, 44100, rack.codes)
     profile = rack.profile(always=[{"kind": kind, "frames": frames, "at_s": 0.9}])
-    received, truth = render(profile, rack.setting(ratio=10), play, Label("take", "t"))
+    received, truth = render(
+        profile, rack.setting(ratio=10, release=release), play, Label("take", "t")
+    )
     sent = marker.marker(44100)[:, 0]
     for column, name in enumerate(("left", "right")):
         head, tail = (
@@ -92,12 +98,14 @@ def test_frames_lost_in_the_song_move_the_marker_after_it(
             for at in places
         )
         left_over = truth.delay_frames[name] - LATENCY
-        assert head.frames == pytest.approx(left_over, abs=0.005)
+        assert head.frames == pytest.approx(left_over, abs=0.001)
         moved = -frames if kind == "lost_frames" else frames
-        assert tail.frames == pytest.approx(left_over + moved, abs=0.02)
+        assert tail.frames == pytest.approx(left_over + moved, abs=0.002)
 
 
-@pytest.mark.parametrize(("noise_dbfs", "worst"), [(-100, 0.001), (-80, 0.02), (-65, 0.1)], ids=str)
+@pytest.mark.parametrize(
+    ("noise_dbfs", "worst"), [(-100, 0.0002), (-80, 0.002), (-60, 0.02)], ids=str
+)
 def test_the_stated_uncertainty_is_the_spread(noise_dbfs: int, worst: float) -> None:
     """Seed 0: 100 markers with random fractions, in white noise."""
     random = np.random.default_rng(0)

@@ -1,0 +1,1 @@
+"""What a probe says the knobs really are, against what the label claims."""
