@@ -225,27 +225,57 @@ class CheckLimits:
     __pydantic_config__: ClassVar = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
     retries: Annotated[int, Ge(0), Le(20)] = 2
-    full_scale_run_frames: Annotated[int, Ge(1), Le(1000)] = 3
-    stuck_run_frames: Annotated[int, Ge(2), Le(1_000_000)] = 64
-    dead_below_db: Annotated[float, Ge(-120), Le(0)] = -50.0
     marker_frames: Annotated[float, Ge(0), Le(100)] = 0.5
     pilot_db: Annotated[float, Ge(0), Le(200)] = 6.0
+    full_scale_run_frames: Annotated[int, Ge(1), Le(1000)] = 3
+    near_full_scale_warn_dbfs: Annotated[float, Ge(-60), Le(0)] = -0.5
+    stuck_run_frames: Annotated[int, Ge(2), Le(1_000_000)] = 64
+    repeated_run_frames: Annotated[int, Ge(2), Le(1_000_000)] = 32
+    dead_below_db: Annotated[float, Ge(-120), Le(0)] = -50.0
+    coherence: Annotated[float, Ge(0), Le(1)] = 0.6
+    coherence_warn: Annotated[float, Ge(0), Le(1)] = 0.9
     lag_frames: Annotated[float, Ge(0), Le(1000)] = 0.6
-    cv_scatter_db: Annotated[float, Ge(0), Le(60)] = 0.5
+    lag_step_frames: Annotated[float, Ge(0), Le(1000)] = 0.4
+    drift_ppm: Annotated[float, Ge(0), Le(1000)] = 2.0
+    dc_dbfs: Annotated[float, Ge(-200), Le(0)] = -30.0
+    dc_warn_dbfs: Annotated[float, Ge(-200), Le(0)] = -50.0
+    hum_dbfs: Annotated[float, Ge(-200), Le(0)] = -65.0
+    hum_warn_dbfs: Annotated[float, Ge(-200), Le(0)] = -75.0
+    noise_dbfs: Annotated[float, Ge(-200), Le(0)] = -50.0
+    noise_warn_dbfs: Annotated[float, Ge(-200), Le(0)] = -70.0
+    audio_cv_db: Annotated[float, Ge(-200), Le(0)] = -20.0
+    audio_cv_warn_db: Annotated[float, Ge(-200), Le(0)] = -30.0
+    burst_db: Annotated[float, Ge(0), Le(200)] = 18.0
+    burst_warn_db: Annotated[float, Ge(0), Le(200)] = 14.0
+    click_db: Annotated[float, Ge(0), Le(200)] = 28.0
+    click_warn_db: Annotated[float, Ge(0), Le(200)] = 22.0
+    crosstalk_db: Annotated[float, Ge(-200), Le(0)] = -30.0
+    crosstalk_warn_db: Annotated[float, Ge(-200), Le(0)] = -50.0
+    cv_lag_frames: Annotated[float, Ge(0), Le(1000)] = 4.0
+    cv_lag_warn_frames: Annotated[float, Ge(0), Le(1000)] = 2.0
+    cv_scatter_db: Annotated[float, Ge(0), Le(60)] = 0.3
+    cv_scatter_warn_db: Annotated[float, Ge(0), Le(60)] = 0.1
+    cv_flat_share: Annotated[float, Ge(0), Le(1)] = 0.2
+    cv_unplugged_db: Annotated[float, Ge(0), Le(60)] = 0.5
+    cv_slope_percent: Annotated[float, Ge(0), Le(100)] = 1.0
+    cv_coupling_hz: Annotated[float, Ge(0), Le(100)] = 0.005
+    cv_clip_db: Annotated[float, Ge(0), Le(60)] = 0.1
+    settle_db: Annotated[float, Ge(0), Le(60)] = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """One take check: what was measured, its limit, and the verdict.
 
-    ``unverified``: this take cannot show it either way (silence, no reduction ...). The figure is
-    null where nothing could be measured, never a NaN.
+    ``warn`` is recorded and shown, and does not void the take. ``unverified``: this take cannot
+    show it either way (silence, no reduction ...). The figure is null where nothing could be
+    measured, never a NaN. ``limit`` is the one that the figure is beyond, or else the one to fail.
     """
 
     name: str
     figure: float | None
     limit: float | None
-    verdict: Literal["pass", "fail", "unverified"]
+    verdict: Literal["pass", "warn", "fail", "unverified"]
 
 
 @dataclass(frozen=True, slots=True)

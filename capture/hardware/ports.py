@@ -26,7 +26,7 @@ class Label:
     ``attempt`` is 1-based: a take that is recorded again is a new recording.
     """
 
-    purpose: Literal["latency", "take", "check"]
+    purpose: Literal["latency", "law", "fingerprint", "take", "check"]
     subject: str
     attempt: int = 1
 
@@ -146,6 +146,14 @@ class Knobs(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class Operator(Protocol):
+    """The person at the rack."""
+
+    def ask(self, question: str) -> str:
+        """The answer, without blanks around it. Raises BadInput when nobody is there."""
+        ...
 
 
 class Rig:

@@ -5,14 +5,15 @@ Levels are dBFS of a sine's peak. Channel numbers count from 1, as on the panel.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, cast
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from capture.documents import PositionValue, SchemaVersion, Strict
+from capture.documents import PositionValue, SchemaVersion, Strict, nearest
 from capture.errors import DocumentFaults, Fault
 from capture.hardware.simulation import Simulation
-from capture.model import Control, Position, base_name, format_value
+from capture.model import Control, Position, Value, base_name, format_value
 
 Channel = Annotated[int, Field(ge=1, le=1024)]
 Bound = Annotated[float, Field(ge=-1e9, le=1e9)]
@@ -144,6 +145,39 @@ class Settle(Strict):
     between_takes_s: Seconds = 6.0
 
 
+class CalibrationProfile(Strict):
+    """The CV's law is measured at ``setting``: where the unit compresses most, and lets go soon.
+
+    It holds for ``valid_hours`` and ``valid_takes``, whichever ends first. Two laws, before and
+    after takes, may differ by ``drift_limit_db`` within their range; else those takes are void.
+    ``fingerprint``: every setting is probed before its takes.
+    """
+
+    setting: dict[str, PositionValue]
+    valid_hours: Annotated[float, Field(gt=0, le=10_000)] = 24.0
+    valid_takes: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    drift_limit_db: Annotated[float, Field(gt=0, le=20)] = 0.05
+    fingerprint: bool = True
+
+    def faults(self, controls: Sequence[Control]) -> list[Fault]:
+        """Where ``setting`` is none of the rig's."""
+        path = ("calibration", "setting")
+        known = {control.name: control for control in controls}
+        found = [
+            Fault((*path, name), f"there is no control '{name}'{nearest(name, known)}")
+            for name in self.setting
+            if name not in known
+        ]
+        for name, control in known.items():
+            if name not in self.setting:
+                found.append(Fault(path, f"says nothing of {name}; give its position"))
+            elif control.place(self.setting[name]) is None:
+                value = format_value(self.setting[name])
+                message = f"{value} is no position of {name}; it has {control.allowed}"
+                found.append(Fault((*path, name), message))
+        return found
+
+
 class RackFacts(Strict):
     """Where the simulated rack is, when it is a process of its own: see `capture rack`.
 
@@ -163,6 +197,7 @@ class RigProfile(Strict):
     cv: CvProfile
     controls: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ControlProfile]
     settle: Settle = Settle()
+    calibration: CalibrationProfile | None = None
     simulation: Simulation | None = None
     rack: RackFacts | None = None
 
@@ -174,6 +209,11 @@ class RigProfile(Strict):
     def control_values(self) -> tuple[Control, ...]:
         """The controls as the planner knows them, in the profile's order."""
         return tuple(_control(name, profile) for name, profile in self.controls.items())
+
+    def settle_s(self, setting: Mapping[str, Value]) -> float:
+        """The silence that is needed before anything is measured at ``setting``."""
+        needed = (control.settle_s(setting[control.name]) for control in self.control_values)
+        return max(self.settle.between_takes_s, *needed)
 
     def at_rate(self, sample_rate_hz: int) -> RigProfile:
         """The same rig, run at a plan's sample rate."""
@@ -190,6 +230,8 @@ class RigProfile(Strict):
         if self.simulated and self.simulation is not None:
             faults += self.simulation.rack_only()
         faults += self._without_rack()
+        if self.calibration:
+            faults += self.calibration.faults(self.control_values)
         for name, profile in self.controls.items():
             clash = [n for n in self.controls if n != name and base_name(n) == base_name(name)]
             if clash:

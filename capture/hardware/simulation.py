@@ -15,7 +15,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from capture.documents import PositionValue, Strict, nearest
 from capture.errors import Fault
@@ -138,13 +145,17 @@ class CvFacts(Strict):
     """volts = volts_per_db * gain_db + volts_at_0db, behind a one-pole low-pass, plus noise.
 
     ``gain_db`` is negative when the unit attenuates; with ``includes_makeup``, as at the control
-    port of a real VCA, the make-up gain is added to it and so stands in the baseline.
+    port of a real VCA, the make-up gain is added to it and so stands in the baseline. While the
+    unit warms up the voltage grows, by ``warming_percent`` in the end, with the time constant
+    ``warming_s`` (of audio).
     """
 
     volts_per_db: Annotated[float, Field(ge=-100, le=100)] = -0.05
     volts_at_0db: Annotated[float, Field(ge=-1000, le=1000)] = 0.0
     noise_volts_rms: Annotated[float, Field(ge=0, le=10)] = 0.0
     bandwidth_hz: Hertz = 20e3
+    warming_percent: Annotated[float, Field(ge=-50, le=100)] = 0.0
+    warming_s: Annotated[float, Field(gt=0, le=1e6)] = 1800.0
     includes_makeup: bool = True
 
 
@@ -217,6 +228,57 @@ class Gain(Strict):
     gain_db: Annotated[float, Field(ge=-100, le=100)]
 
 
+class CvScale(Strict):
+    """The CV moves by ``percent`` more than its law says, as where a VCA has warmed up.
+
+    1.65 % is 0.33 dB at 20 dB of reduction.
+    """
+
+    kind: Literal["cv_scale"] = "cv_scale"
+    percent: Annotated[float, Field(ge=-90, le=900)] = 1.65
+
+
+class CvClip(Strict):
+    """What feeds the CV input cannot go above ``high_v`` nor below ``low_v``."""
+
+    kind: Literal["cv_clip"] = "cv_clip"
+    high_v: Annotated[float, Field(ge=-1000, le=1000)] = 0.4
+    low_v: Annotated[float, Field(ge=-1000, le=1000)] = -1000.0
+
+
+class Hum(Strict):
+    """Hum on inputs, on top of what the converters have. The level is the fundamental's peak."""
+
+    kind: Literal["hum"] = "hum"
+    level_dbfs: Annotated[float, Field(ge=OFF_DBFS, le=0)] = -60.0
+    channels: list[Literal["left", "right", "cv"]] = ["left", "right"]
+
+
+class Burst(Strict):
+    """White noise of RMS ``level_dbfs`` on inputs, from ``at_s`` on, ``for_s`` long."""
+
+    kind: Literal["burst"] = "burst"
+    level_dbfs: Annotated[float, Field(ge=OFF_DBFS, le=0)] = -50.0
+    at_s: Place = 1.0
+    for_s: Annotated[float, Field(gt=0, le=3600)] = 0.1
+    channels: list[Literal["left", "right", "cv"]] = ["left", "right"]
+
+
+class KnobMoved(Strict):
+    """Somebody turns knobs at ``at_s``, to ``setting``: all four of them are named."""
+
+    kind: Literal["knob_moved"] = "knob_moved"
+    setting: dict[str, PositionValue]
+    at_s: Place = 1.0
+
+    @field_validator("setting")
+    @classmethod
+    def _all_knobs(cls, setting: dict[str, Value]) -> dict[str, Value]:
+        if set(setting) != set(CONTROLS):
+            raise ValueError(f"name all of {', '.join(CONTROLS)}")
+        return setting
+
+
 class Unplug(Strict):
     """The device is lost at ``at_s``, at the latest as the recording ends, until opened anew."""
 
@@ -234,6 +296,14 @@ class KnobFault(Strict):
     """The knob driver fails when told to turn for this take; the entry is then used up."""
 
     kind: Literal["knob"] = "knob"
+
+
+class KnobSlips(Strict):
+    """Told to turn for this take, the knob goes to ``actual``; the entry is then used up."""
+
+    kind: Literal["knob_slips"] = "knob_slips"
+    control: str
+    actual: PositionValue
 
 
 class Freeze(Strict):
@@ -255,7 +325,8 @@ class Vanish(Strict):
 
 AnyFault = (
     Ok | Swap | Invert | Dead | CvUnplugged | CvAc | Drift | LostFrames | DoubledFrames
-    | Gain | Unplug | Overflow | KnobFault | Freeze | Vanish
+    | Gain | CvScale | CvClip | Hum | Burst | KnobMoved
+    | Unplug | Overflow | KnobFault | KnobSlips | Freeze | Vanish
 )  # fmt: skip
 KINDS: dict[str, type[AnyFault]] = {
     str(kind.model_fields["kind"].default): kind for kind in AnyFault.__args__
@@ -315,6 +386,11 @@ class Simulation(Strict):
             for value in (knob.position, knob.actual):
                 if reason := self.unit.refusal(knob.control, value):
                     raise ValueError(f"wrong_knobs: {knob.control} {format_value(value)}: {reason}")
+        for fault in (*self.always, *self.faults):
+            moved = fault.setting if isinstance(fault, KnobMoved) else {}
+            for control, value in moved.items():
+                if reason := self.unit.refusal(control, value):
+                    raise ValueError(f"knob_moved: {control} {format_value(value)}: {reason}")
         return self
 
     def rack_only(self) -> list[Fault]:

@@ -30,8 +30,13 @@ SETTINGS = [
     (-24, 30, 1.2, 4),
 ]
 CHECKS = {
-    "frames", "full_scale_run_frames", "stuck_run_frames", "level_left_db", "level_right_db",
-    "polarity", "swap", "lag_head_frames", "lag_tail_frames", "cv_scatter_db",
+    "frames", "full_scale_run_frames", "near_full_scale_dbfs", "stuck_run_frames",
+    "repeated_run_frames", "level_left_db", "level_right_db", "polarity", "swap", "coherence",
+    "lag_head_frames", "lag_tail_frames", "lag_step_frames", "drift_ppm", "dc_dbfs", "hum_dbfs",
+    "noise_dbfs", "audio_cv_db", "burst_db", "click_db", "crosstalk_db", "cv_lag_frames",
+    "cv_scatter_db", "cv_flat_share",
+    "cv_unplugged_db", "cv_inverted", "cv_slope_percent", "cv_coupling_hz", "cv_clip_db",
+    "settle_db",
 }  # fmt: skip
 
 
@@ -141,6 +146,12 @@ FAULTS = {
     "dead right": ({"kind": "dead", "channels": ["right"]}, {"level_right_db"}),
     "cv unplugged": ("cv_unplugged", {"cv_scatter_db"}),
     "cv inverted": ({"kind": "invert", "channels": ["cv"]}, {"cv_scatter_db"}),
+    "cv unplugged, by its name": ("cv_unplugged", {"cv_unplugged_db"}),
+    "cv inverted, by its name": ({"kind": "invert", "channels": ["cv"]}, {"cv_inverted"}),
+    "cv behind a high-pass": ({"kind": "cv_ac", "corner_hz": 0.1}, {"cv_coupling_hz"}),
+    "cv clipped": ({"kind": "cv_clip", "high_v": 0.2}, {"cv_scatter_db"}),
+    "hum": ({"kind": "hum", "level_dbfs": -60}, {"hum_dbfs"}),
+    "burst": ({"kind": "burst", "level_dbfs": -50, "at_s": 3.0}, {"burst_db"}),
     "clipping": ({"kind": "gain", "gain_db": 40}, {"full_scale_run_frames"}),
     "1 frame lost": ({"kind": "lost_frames", "frames": 1, "at_s": 4.0}, {"lag_tail_frames"}),
     "1 frame doubled": ({"kind": "doubled_frames", "frames": 1, "at_s": 4.0}, {"lag_tail_frames"}),
@@ -329,26 +340,22 @@ def test_no_frame_at_all(rack: Any) -> None:
 # Blocks and memory --------------------------------------------------------------------------------
 
 SHORT = slice(60_000, 130_000)
-PARTITIONED = ("frames", "full_scale_run_frames", "stuck_run_frames", "polarity", "swap",
-               "level_left_db", "level_right_db")  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(st.integers(1, 69_999), max_size=10, unique=True))
-def test_blocks_do_not_matter_to_sums_and_runs(rack: Any, groove: Any, cuts: list[int]) -> None:
+def test_blocks_do_not_matter(rack: Any, groove: Any, cuts: list[int]) -> None:
     take = rack.take(rack.profile(), rack.setting(), groove[SHORT])
     take.received[20_000:20_070, 0] = 5 << 8
     take.received[40_000:40_005, 1] = 2**31 - 2**8
     whole, cut = rack.meter(take), rack.meter(take, sorted(cuts))
     expected = {c.name: c for c in whole.verdicts(70_000, take.fractions, CheckLimits())}
     for check in cut.verdicts(70_000, take.fractions, CheckLimits()):
-        if check.name in PARTITIONED:
-            assert check.verdict == expected[check.name].verdict
-            assert check.figure == pytest.approx(expected[check.name].figure, rel=1e-9)
+        assert check == expected[check.name]
     assert expected["stuck_run_frames"].figure >= 69
     assert expected["full_scale_run_frames"].figure == 5
     for name in TakeMeter(RATE, GainLaw(-50.0, 0.0, "expected")).levels().__slots__:
-        assert getattr(cut.levels(), name) == pytest.approx(getattr(whole.levels(), name))
+        assert getattr(cut.levels(), name) == getattr(whole.levels(), name)
 
 
 def test_levels_are_those_of_the_samples(rack: Any, groove: np.ndarray) -> None:
@@ -358,12 +365,12 @@ def test_levels_are_those_of_the_samples(rack: Any, groove: np.ndarray) -> None:
     assert levels.peak_left_dbfs == pytest.approx(20 * np.log10(np.abs(signal[:, 0]).max()))
     rms = np.sqrt(np.mean(signal**2, axis=0))
     assert levels.rms_right_dbfs == pytest.approx(20 * np.log10(rms[1]))
-    assert levels.cv_min_fs == signal[:, 2].min()
-    assert levels.cv_max_fs == signal[:, 2].max()
+    assert levels.cv_min_fs == pytest.approx(signal[:, 2].min(), rel=1e-6)
+    assert levels.cv_max_fs == pytest.approx(signal[:, 2].max(), rel=1e-6)
     assert levels.cv_mean_fs == pytest.approx(signal[:, 2].mean())
 
 
-def test_memory_is_two_megabytes_an_hour(rack: Any) -> None:
+def test_memory_is_forty_megabytes_an_hour(rack: Any) -> None:
     """What a meter holds after 20 minutes beyond what it holds after one."""
     random = np.random.default_rng(0)
     block = random.integers(-(2**20), 2**20, (65536, 3)).astype(np.int32) << 8
@@ -375,4 +382,4 @@ def test_memory_is_two_megabytes_an_hour(rack: Any) -> None:
             meter.add(block[:, :2], block[:, :2], block[:, 2])
         held.append(tracemalloc.get_traced_memory()[0])
         tracemalloc.stop()
-    assert (held[1] - held[0]) * 3 < 2.5e6
+    assert (held[1] - held[0]) * 3 < 40e6

@@ -11,9 +11,10 @@ chunk is cut there.)
 (``takes.py``). Entry *i* of the script ``faults`` holds in the *i*-th of them; what stands in
 ``always`` holds all the time or, where it happens at a moment, happens in each take.
 
-**Faults.** Those of the wiring (swap, invert, dead, cv_unplugged, cv_ac, drift, gain) hold from
-where a take is recognised to its end. Those of a moment happen ``at_s`` after the first frame of
-its sound, but not before it is recognised, and even if the sound is over by then:
+**Faults.** Those of the wiring (swap, invert, dead, cv_unplugged, cv_ac, cv_scale, cv_clip, hum,
+drift, gain) hold from where a take is recognised to its end. Those of a moment happen ``at_s``
+after the first frame of its sound, but not before it is recognised, and even if the sound is over
+by then:
 
 * lost_frames and doubled_frames: the newest frames of the reserve are dropped, or come twice. All
   that follows stays shifted, as in life. The reserve gives ``RESERVE_FRAMES - CHUNK_FRAMES`` frames
@@ -21,6 +22,8 @@ its sound, but not before it is recognised, and even if the sound is over by the
   more frames come twice than it holds.
 * drift: the delay of the chain itself goes, and stays where the drift has left it (never below 16
   frames) until the next ``restart``.
+* burst and knob_moved begin with the next frame that the chain processes; the knobs stay where they
+  were turned until they are set again.
 * freeze, vanish, overflow and unplug are the client's to carry out: ``take_actions`` hands them out
   behind the block in which they are due.
 * knob: the knobs refuse to turn for that take, once.
@@ -48,9 +51,12 @@ from capture.hardware.simulated.rig import Script, at_rest
 from capture.hardware.simulation import (
     CONTROLS,
     AnyFault,
+    Burst,
     DoubledFrames,
     Freeze,
     KnobFault,
+    KnobMoved,
+    KnobSlips,
     LostFrames,
     Overflow,
     Unplug,
@@ -67,7 +73,9 @@ Play = NDArray[np.float32]
 Action = Freeze | Vanish | Unplug | Overflow
 Event = dict[str, Any]
 
-_OF_A_MOMENT = (LostFrames, DoubledFrames, Freeze, Vanish, Unplug, Overflow)
+_OF_A_MOMENT = (
+    LostFrames, DoubledFrames, Burst, KnobMoved, Freeze, Vanish, Unplug, Overflow,
+)  # fmt: skip
 _TAKES_FIRST, _FAULTS_NEXT = 0, 1
 
 
@@ -104,7 +112,7 @@ class RackStream:
         self.frame = 0
         self.epoch = 0
         self.takes = 0
-        self._knob_fails = False
+        self._ordered = Script([])
         self._actions: list[Action] = []
         self._order = itertools.count()
         self._start(self._simulation.converters.latency_frames)
@@ -165,9 +173,10 @@ class RackStream:
     def set(self, setting: Setting) -> None:
         """Turns the knobs, from the next frame on. Raises HardwareFault; then nothing changed."""
         broken = any(isinstance(fault, KnobFault) for fault in self._simulation.always)
-        if self._knob_fails or broken or self._script.knob_fails():
-            self._knob_fails = False
+        if broken:
             raise HardwareFault(f"the rack's knobs did not turn to {setting}")
+        for script in (self._ordered, self._script):
+            setting = script.turned(setting)
         if missing := [name for name in CONTROLS if name not in setting]:
             raise HardwareFault(f"the rack must be told {', '.join(missing)} too")
         if unknown := [name for name in setting if name not in CONTROLS]:
@@ -196,7 +205,7 @@ class RackStream:
         self._tell({"event": "take_begin", "frame": self.frame, **happens})
         always = [f for f in self._simulation.always if isinstance(f, _OF_A_MOMENT)]
         for due in (*always, fault):
-            if due.kind not in ("ok", "knob"):
+            if due.kind not in ("ok", "knob", "knob_slips"):
                 self._begin_fault(due, first)
 
     def _end_take(self) -> None:
@@ -211,8 +220,8 @@ class RackStream:
             at_s = 0.0 if isinstance(fault, Overflow) else fault.at_s
             frame = first + round(at_s * self._profile.audio.sample_rate_hz)
             self._at(frame, _FAULTS_NEXT, lambda: self._happen(fault))
-        elif isinstance(fault, KnobFault):
-            self._knob_fails = True
+        elif isinstance(fault, (KnobFault, KnobSlips)):
+            self._ordered.add(fault)
         else:
             self._held.append(fault)
             self._rewire()
@@ -222,6 +231,10 @@ class RackStream:
         match fault:
             case LostFrames() | DoubledFrames():
                 self._tell_fault(fault, frames=self._splice(fault))
+            case Burst() | KnobMoved():
+                self._flush()
+                self._chain.begin(fault.model_copy(update={"at_s": 0.0}))
+                self._tell_fault(fault)
             case Freeze() | Vanish() | Unplug() | Overflow():
                 self._actions.append(fault)
                 self._tell_fault(fault)
@@ -244,7 +257,9 @@ class RackStream:
         return count
 
     def _wiring(self) -> Wiring:
-        return Wiring.of([*self._simulation.always, *self._held])
+        """What happens at a moment of a take is not of the wiring, though it may always happen."""
+        always = [f for f in self._simulation.always if not isinstance(f, _OF_A_MOMENT)]
+        return Wiring.of([*always, *self._held])
 
     def _rewire(self) -> None:
         self._flush()

@@ -32,13 +32,18 @@ from capture.hardware.simulated.converters import (
 from capture.hardware.simulated.unit import Unit
 from capture.hardware.simulation import (
     AnyFault,
+    Burst,
     CvAc,
+    CvClip,
+    CvScale,
     CvUnplugged,
     Dead,
     DoubledFrames,
     Drift,
     Gain,
+    Hum,
     Invert,
+    KnobMoved,
     LostFrames,
     Overflow,
     PerInput,
@@ -46,7 +51,7 @@ from capture.hardware.simulation import (
     Swap,
     Unplug,
 )
-from capture.model import canonical
+from capture.model import Setting, canonical
 
 Floats = NDArray[np.float64]
 
@@ -69,12 +74,21 @@ class Truth:
 
 @dataclass(slots=True)
 class Wiring:
-    """All that is wrong in one recording. ``edits``: (second, frames lost; negative: doubled)."""
+    """All that is wrong in one recording.
+
+    ``edits``: (second, frames lost; negative: doubled). ``hum``: amplitudes by input.
+    ``cv_range_v``: what feeds the CV input goes from its first to its second figure. ``moments``:
+    what happens in the middle of it.
+    """
 
     swapped: bool = False
     inverted: set[str] = field(default_factory=set[str])
     dead: set[str] = field(default_factory=set[str])
     cv_corner_hz: float | None = None
+    cv_scale: float = 1.0
+    cv_range_v: tuple[float, float] | None = None
+    hum: dict[str, float] = field(default_factory=dict[str, float])
+    moments: list[Burst | KnobMoved] = field(default_factory=list[Burst | KnobMoved])
     drift_ppm: float = 0.0
     gain_db: float = 0.0
     edits: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
@@ -89,7 +103,7 @@ class Wiring:
         wiring.edits.sort()
         return wiring
 
-    def _add(self, fault: AnyFault) -> None:  # noqa: C901  (a flat table)
+    def _add(self, fault: AnyFault) -> None:  # noqa: C901, PLR0912  (a flat table)
         match fault:
             case Swap():
                 self.swapped = not self.swapped
@@ -101,6 +115,15 @@ class Wiring:
                 self.dead.add("cv")
             case CvAc():
                 self.cv_corner_hz = fault.corner_hz
+            case CvScale():
+                self.cv_scale *= 1 + fault.percent / 100
+            case CvClip():
+                self.cv_range_v = (fault.low_v, fault.high_v)
+            case Hum():
+                for name in fault.channels:
+                    self.hum[name] = self.hum.get(name, 0.0) + amplitude(fault.level_dbfs)
+            case Burst() | KnobMoved():
+                self.moments.append(fault)
             case Drift():
                 self.drift_ppm += fault.ppm
             case Gain():
@@ -145,6 +168,11 @@ class Chain:
         self._bits = generator(simulation.seed, label)
         self._hum = hum_period(self._rate_hz, facts.mains_hz)
         self._hum_at = int(self._bits.random_raw() % len(self._hum))
+        self._frame = 0
+        self._moved: list[tuple[int, Setting]] = []
+        self._bursts: list[tuple[int, int, Burst]] = []
+        for moment in wiring.moments:
+            self.begin(moment)
         self._volts = self._volts_at(-unit.reduction_db)
         self._coupled_volts = self._volts
         self.delay_frames = {
@@ -156,8 +184,20 @@ class Chain:
             for name, frames in self.delay_frames.items()
         }
 
+    def begin(self, moment: Burst | KnobMoved) -> None:
+        """It happens ``at_s`` after the next frame."""
+        at = self._frame + round(moment.at_s * self._rate_hz)
+        if isinstance(moment, KnobMoved):
+            self._moved.append((at, Setting(moment.setting)))
+            self._moved.sort(key=lambda moved: moved[0])
+        else:
+            self._bursts.append((at, at + round(moment.for_s * self._rate_hz), moment))
+
     def rewire(self, wiring: Wiring) -> None:
-        """From the next frame on, this is what is wrong. An AC coupling begins charged."""
+        """From the next frame on, this is what is wrong. An AC coupling begins charged.
+
+        What happens in the middle of a recording (``moments``) is left to ``begin``.
+        """
         if wiring.drift_ppm != self._wiring.drift_ppm:
             for delay in self._delays.values():
                 delay.drift(wiring.drift_ppm)
@@ -172,10 +212,28 @@ class Chain:
 
     def process(self, play: Samples) -> tuple[Samples, Truth]:
         """Plays one block (n, 2); what comes back has shape (n, inputs)."""
-        frames = len(play)
+        parts: list[tuple[Floats, Floats, Floats]] = []
         left, right = from_dac(play[:, 0]), from_dac(play[:, 1])
-        reduction_db, out_left, out_right = self._unit.process(left, right)
-        gain_db = 0.0 - reduction_db  # and not -0.0
+        done = 0
+        while self._moved and self._moved[0][0] < self._frame + len(play):
+            at, setting = self._moved.pop(0)
+            part = slice(done, max(done, at - self._frame))
+            if part.stop > part.start:
+                parts.append(self._unit.process(left[part], right[part]))
+            done = part.stop
+            self._unit.set(setting)
+        parts.append(self._unit.process(left[done:], right[done:]))
+        reduction_db, out_left, out_right = (np.concatenate(p) for p in zip(*parts, strict=True))
+        recorded, gain_db = self._record(left, 0.0 - reduction_db, out_left, out_right)
+        self._frame += len(play)
+        output = np.column_stack([out_left, out_right])
+        return recorded, Truth(gain_db, output, self._makeup_db, self.delay_frames)
+
+    def _record(
+        self, left: Floats, gain_db: Floats, out_left: Floats, out_right: Floats
+    ) -> tuple[Samples, Floats]:
+        """What the converters deliver of one block, and ``gain_db``."""
+        frames = len(left)
         signals = {
             "left": self._gain * (out_left + self._crosstalk * out_right),
             "right": self._gain * (out_right + self._crosstalk * out_left),
@@ -188,8 +246,7 @@ class Chain:
         recorded = np.empty((frames, len(self._inputs)), np.int32)
         for column, name in enumerate(self._inputs):
             recorded[:, column] = to_adc(self._received(name, signals[name], hum))
-        output = np.column_stack([out_left, out_right])
-        return recorded, Truth(gain_db, output, self._makeup_db, self.delay_frames)
+        return recorded, gain_db
 
     def _received(self, name: str, signal: Floats, hum: Floats) -> Floats:
         """What reaches the converter of one input, in full scales."""
@@ -203,8 +260,12 @@ class Chain:
         if name == "cv" and "cv" not in self._wiring.dead:
             noise_rms = float(np.hypot(noise_rms, self._cv.noise_volts_rms / self._volts_per_fs))
         y += noise(self._bits, noise_rms, len(y))
-        y += amplitude(_of(facts.hum_dbfs, name)) * hum
+        y += (amplitude(_of(facts.hum_dbfs, name)) + self._wiring.hum.get(name, 0.0)) * hum
         y += _of(facts.dc_fs, name)
+        for begin, end, burst in self._bursts:
+            part = slice(max(0, begin - self._frame), max(0, end - self._frame))
+            if name in burst.channels and (count := len(y[part])):
+                y[part] += noise(self._bits, amplitude(burst.level_dbfs), count)
         return y
 
     def _next_hum(self, frames: int) -> Floats:
@@ -220,6 +281,9 @@ class Chain:
         zero, slope = self._volts_at(0.0), self._cv.volts_per_db
         volts = one_pole(zero + slope * gain_db, self._cv.bandwidth_hz, self._rate_hz, self._volts)
         self._volts = float(volts[-1])
+        volts = zero + self._wiring.cv_scale * (volts - zero)
+        if self._wiring.cv_range_v:
+            volts = np.clip(volts, *self._wiring.cv_range_v)
         if self._wiring.cv_corner_hz:
             corner_hz = self._wiring.cv_corner_hz
             capacitor = one_pole(volts, corner_hz, self._rate_hz, self._coupled_volts)

@@ -7,6 +7,7 @@ cannot be heard in the recording; memory holds a chunk and the delay lines, howe
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 
@@ -19,7 +20,7 @@ from capture.hardware.simulated import law
 from capture.hardware.simulated.chain import Chain, Truth, Wiring, inputs_of
 from capture.hardware.simulated.edits import double, lose, up_to
 from capture.hardware.simulated.unit import Unit
-from capture.hardware.simulation import CONTROLS, AnyFault, KnobFault, Ok, Simulation
+from capture.hardware.simulation import CONTROLS, AnyFault, KnobFault, KnobSlips, Ok, Simulation
 from capture.hardware.turns import Turns
 from capture.model import Setting
 
@@ -74,7 +75,11 @@ class SimulatedAudio:
         faults = list(self.simulation.always)
         if label.purpose == "take":
             faults.append(self._script.next_take())
-        return SimulatedRecording(self, play, label, Wiring.of(faults))
+        wiring = Wiring.of(faults)
+        cv = self.simulation.cv
+        warm = -math.expm1(-self.frames / self.sample_rate_hz / cv.warming_s)
+        wiring.cv_scale *= 1 + cv.warming_percent / 100 * warm
+        return SimulatedRecording(self, play, label, wiring)
 
     def require(self) -> None:
         """Raises DeviceLost if the device was lost."""
@@ -174,15 +179,25 @@ class Script:
     def __init__(self, faults: Iterable[AnyFault]) -> None:
         self._faults = list(faults)
 
+    def add(self, fault: AnyFault) -> None:
+        self._faults.append(fault)
+
     def next_take(self) -> AnyFault:
         return self._faults.pop(0) if self._faults else Ok()
 
-    def knob_fails(self) -> bool:
-        """Whether the knobs refuse to turn for the next take. True once for each entry."""
-        fails = bool(self._faults) and isinstance(self._faults[0], KnobFault)
-        if fails:
+    def turned(self, setting: Setting) -> Setting:
+        """Where the knobs go when told to turn to ``setting`` for the next take.
+
+        An entry that has to do with it is used up. Raises HardwareFault where they refuse.
+        """
+        fault = self._faults[0] if self._faults else Ok()
+        if isinstance(fault, (KnobFault, KnobSlips)):
             self._faults.pop(0)
-        return fails
+        if isinstance(fault, KnobFault):
+            raise HardwareFault(f"the simulated knobs did not turn to {setting}")
+        if isinstance(fault, KnobSlips):
+            return Setting({**setting, fault.control: fault.actual})
+        return setting
 
 
 class SimulatedKnobs:
@@ -197,8 +212,9 @@ class SimulatedKnobs:
     def set(self, setting: Setting) -> Proof:
         if self._closed:
             raise HardwareFault("the simulated knobs are closed; open the rig again")
-        if self._broken or self._script.knob_fails():
+        if self._broken:
             raise HardwareFault(f"the simulated knobs did not turn to {setting}")
+        setting = self._script.turned(setting)
         missing = [name for name in CONTROLS if name not in setting]
         if missing:
             raise HardwareFault(f"the simulated unit must be told {', '.join(missing)} too")
