@@ -4,6 +4,7 @@
 #   make demo    a first capture on the simulated rig, verified
 #   make test    everything that CI checks
 #   make bench   the benchmarks, half an hour
+#   make accuracy    docs/accuracy.md made anew, a quarter of an hour
 #   make soak HOURS=8 SOAK="--faults --seed 1"    records for hours, and checks every take
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ JOBS ?= 2
 APT_DEMO := python3-venv
 APT_TEST := python3-venv libportaudio2 jackd2 singularity-music e2fsprogs mount util-linux
 
-.PHONY: demo test lint unit real bench soak clean
+.PHONY: demo test lint unit real bench accuracy soak clean
 
 demo: $(VENV)/.installed
 	$(BIN)/capture run quickstart --out $(DEMO)
@@ -48,6 +49,9 @@ real: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/pytest -q -s tests/benchmarks --benchmark-enable --benchmark-only
+
+accuracy: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.accuracy
 
 soak: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.soak.soak --hours $(HOURS) $(SOAK)

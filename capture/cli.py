@@ -251,6 +251,65 @@ def check(
 
 @app.command()
 @_reporting
+def calibrate(
+    plan: Plan,
+    rig: RigOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DATASET", help="The dataset folder [datasets/PLAN'S NAME]."),
+    ] = None,
+    voltmeter: Annotated[
+        bool, typer.Option("--voltmeter", help="Ask what a voltmeter shows: 0 dBFS in volts.")
+    ] = False,
+    enrol: Annotated[
+        bool, typer.Option("--enrol", help="Probe what the unit shows, setting by setting.")
+    ] = False,
+    temperature_c: Annotated[
+        float | None,
+        typer.Option(min=-20, max=80, metavar="C", help="The rack's temperature, to be kept."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the rig: latency, law of the control voltage, gain of the returns."""
+    stop = _Stop()
+    from capture.dataset.folder import hold
+    from capture.hardware.build import open_rig, require_drivers
+    from capture.run.asked import ask
+    from capture.run.calibration import calibrate, require_section
+    from capture.run.ledger import Ledger
+    from capture.view import calibration as view
+    from capture.view.lines import JsonView, LinesView
+    from capture.view.operator import TerminalOperator
+
+    asked = ask(plan, rig, Path.cwd())
+    require_section(asked.profile)
+    require_drivers(asked.profile)
+    root = out or Path("datasets") / asked.spec.name
+    observe = JsonView(sys.stderr) if as_json else LinesView(sys.stderr)
+    with hold(root) as folder:
+        ledger = Ledger.open(root)
+        try:
+            found = calibrate(
+                asked,
+                folder,
+                ledger,
+                lambda: open_rig(asked.profile),
+                observe,
+                stop,
+                TerminalOperator(stop) if voltmeter else None,
+                temperature_c,
+                enrol=enrol,
+            )
+        finally:
+            ledger.close()
+    if as_json:
+        _print_json(view.as_json(found))
+    else:
+        print(view.as_text(found))
+
+
+@app.command()
+@_reporting
 def init(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write.")] = Path(),
     as_json: Json = False,

@@ -6,7 +6,7 @@ They hold plain values only and go to JSON and back without loss; ``auto`` stays
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from capture.model import CheckResult, GainLaw, SettingSplit, Split, Value
 
@@ -33,7 +33,7 @@ class CalibrationRecord:
 
     ``latency_frames`` is the whole-frame delay that is cut from every take: the left return's,
     rounded. ``files`` maps the names of its audio, in ``calibration/ID/``, to their SHA-256. The
-    id is made from all of it but the time.
+    id is made from all of it but the time. ``law_id`` names the record of a law that was measured.
     """
 
     calibration_id: str
@@ -44,6 +44,141 @@ class CalibrationRecord:
     law: GainLaw
     files: dict[str, str]
     algorithm_version: str
+    law_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LawRecord:
+    """The CV's law as it was measured on the unit, at one ``setting``; signal/gain_law.py says how.
+
+    Takes were recorded between the law that their calibration names and the next one that was
+    measured. ``previous_id`` is the law before, and ``drift_db`` by how much at most this one reads
+    a gain otherwise, within the range that the former was measured in; null for the first.
+
+    Each uncertainty is one standard deviation. ``accuracy_db``: what is left, rms, from rest to
+    ``deepest_gain_db``. ``rest_v``: the voltage at rest, from which the gain counts. ``static_*``:
+    what unit and returns do to a signal that is not compressed. ``tracking_db``: what the two
+    channels are off each other at the deepest. ``slope_ratio``: measured over expected.
+    ``cv_delay_frames``: how much later the CV is than the left return. ``corner_hz``: of a CV input
+    that is AC-coupled, else null. All figures, step by step, are in its ``record.json``.
+    """
+
+    law_id: str
+    measured_at: str
+    sample_rate_hz: int
+    setting: dict[str, Value]
+    law: GainLaw
+    volts_per_fs: float
+    slope_uncertainty_db_per_fs: float
+    at_zero_uncertainty_db: float
+    accuracy_db: float
+    residual_db: float
+    r2: float
+    steps: int
+    left_out: tuple[str, ...]
+    deepest_gain_db: float
+    rest_v: float
+    rest_uncertainty_v: float
+    static_left_db: float
+    static_right_db: float
+    tracking_db: float
+    tracking_uncertainty_db: float
+    slope_ratio: float
+    cv_delay_frames: float
+    cv_delay_uncertainty_frames: float
+    corner_hz: float | None
+    corner_uncertainty_hz: float | None
+    offset_fs: float | None
+    temperature_c: float | None
+    previous_id: str | None
+    drift_db: float | None
+    files: dict[str, str]
+    algorithm_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentRecord:
+    """What a unit shows: the model fitted to probes at ``settings``; see signal/fingerprint.
+
+    ``misfit_db``: what it leaves of the probes, rms.
+    """
+
+    enrolment_id: str
+    measured_at: str
+    law_id: str | None
+    settings: tuple[str, ...]
+    model: dict[str, Any]
+    misfit_db: float
+    files: dict[str, str]
+    algorithm_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredFigure:
+    """A value, and its uncertainty (one standard deviation) in the same unit."""
+
+    value: float
+    uncertainty: float
+
+
+@dataclass(frozen=True, slots=True)
+class FingerprintRecord:
+    """One visit to a setting: what the sound says of where the knobs stand.
+
+    ``accepted``: takes may be recorded; else the setting was set again, or the run ended.
+
+    ``log10_odds``: of ``most_likely`` against the label, as a power of ten; of the runner-up where
+    the label is the most likely, so negative. ``left``: what the most likely setting leaves of the
+    features, over what noise may: about 1 or less. ``moved``: what seems to have moved since the
+    enrolment. ``wrong``: what each knob that looks wrong looks like.
+    ``alike``: settings that the probe cannot tell from this one, and why. ``figures``: the measured
+    response; null is not measurable.
+    """
+
+    fingerprint_id: str
+    measured_at: str
+    setting: dict[str, Value]
+    enrolment_id: str | None
+    calibration_id: str
+    verdict: Literal["confirmed", "doubtful", "contradicted", "not verifiable"]
+    accepted: bool
+    reason: str
+    most_likely: dict[str, Value] | None
+    log10_odds: float | None
+    left: float | None
+    moved: dict[str, float]
+    wrong: dict[str, Value]
+    alike: tuple[str, ...]
+    figures: dict[str, MeasuredFigure | None]
+    most_reduction_db: float
+    audio_error_db: float
+    features_db: tuple[float, ...]
+    noise_db: tuple[float, ...]
+    rest_noise_db: float
+    sample_rate_hz: int
+    file: str
+    sha256: str
+    bytes: int
+    algorithm_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorRecord:
+    """What full scale is at one channel: who measured it, when, how.
+
+    Audio: ``dbu`` of a full-scale sine, from ``volts`` (rms) at a tone of ``level_dbfs``. CV:
+    ``volts_per_fs``.
+    """
+
+    direction: Literal["output", "input"]
+    channel: str
+    dbu: float | None
+    volts_per_fs: float | None
+    volts: float
+    level_dbfs: float | None
+    measured_by: str
+    measured_at: str
+    method: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +205,8 @@ class TakeRecord:
     ``status`` is ``captured``, or ``rejected`` when it failed its checks every time; then the
     files are the last attempt's, under ``evidence/rejected/``. ``markers_file`` holds all inputs
     around the marker before the take, then around the one after it; null in takes recorded before
-    there were markers. Delays are those that remain after
+    there were markers. ``cv_corner_hz`` and ``cv_offset_fs`` are those of a CV input that is
+    AC-coupled, and null where it is not. Delays are those that remain after
     the cut at ``latency_frames``: positive means that the channel is later than frame 0.
     """
 
@@ -114,3 +250,8 @@ class TakeRecord:
     markers_file: str | None = None
     markers_sha256: str | None = None
     markers_bytes: int | None = None
+    fingerprint_id: str | None = None
+    fingerprint_verdict: str | None = None
+    delay_cv_frames: float | None = None
+    cv_corner_hz: float | None = None
+    cv_offset_fs: float | None = None

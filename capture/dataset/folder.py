@@ -45,6 +45,10 @@ class Folder:
         )
         return out, cv, markers
 
+    def fingerprint_file(self, setting_id: str, fingerprint_id: str) -> Path:
+        """What came back of a setting's probe."""
+        return self.root / "evidence" / "fingerprints" / f"{setting_id}-{fingerprint_id}.flac"
+
     def relative(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from capture.dataset import files
-from capture.model import AUTO, Control, SongRecord, Value, base_name
-from capture.records import CalibrationRecord, TakeRecord
+from capture.model import AUTO, Control, Setting, SongRecord, Value, base_name, format_value
+from capture.records import CalibrationRecord, FingerprintRecord, LawRecord, TakeRecord
 from capture.run.ledger import Ledger
 
 Row = dict[str, Any]
@@ -33,15 +33,45 @@ CHECKS = (
     "pilot_db",
     "frames",
     "full_scale_run_frames",
+    "near_full_scale_dbfs",
     "stuck_run_frames",
+    "repeated_run_frames",
     "level_left_db",
     "level_right_db",
     "polarity",
     "swap",
+    "coherence",
     "lag_head_frames",
     "lag_tail_frames",
+    "lag_step_frames",
+    "drift_ppm",
+    "dc_dbfs",
+    "hum_dbfs",
+    "noise_dbfs",
+    "audio_cv_db",
+    "burst_db",
+    "click_db",
+    "crosstalk_db",
+    "cv_lag_frames",
     "cv_scatter_db",
+    "cv_flat_share",
+    "cv_unplugged_db",
+    "cv_inverted",
+    "cv_slope_percent",
+    "cv_coupling_hz",
+    "cv_clip_db",
+    "settle_db",
 )
+
+MEASURED = (
+    "threshold_db",
+    "ratio",
+    "knee_db",
+    "attack_ms",
+    "release_fast_ms",
+    "release_slow_ms",
+)
+"""What the fingerprint of a setting measured, in the rows of its takes; more is in its own."""
 
 TAKE_COLUMNS: Columns = {
     "take_id": "string",
@@ -57,7 +87,9 @@ TAKE_COLUMNS: Columns = {
 }
 FILE_COLUMNS: Columns = {
     "knobs_confirmed": "string",
+    "fingerprint_id": "string",
     "fingerprint_verdict": "string",
+    **{f"measured_{name}": "double" for name in MEASURED},
     "input_file": "string",
     "output_file": "string",
     "cv_file": "string",
@@ -67,10 +99,13 @@ FILE_COLUMNS: Columns = {
     "latency_frames": "int64",
     "delay_left_frames": "double",
     "delay_right_frames": "double",
+    "delay_cv_frames": "double",
     "cv_volts_per_fs": "double",
     "gain_db_per_fs": "double",
     "gain_db_at_zero": "double",
     "gain_law_origin": "string",
+    "cv_corner_hz": "double",
+    "cv_offset_fs": "double",
     "send_gain_db": "double",
     "return_gain_db": "double",
     "input_sha256": "string",
@@ -116,7 +151,7 @@ CALIBRATION_COLUMNS: Columns = {
     "latency_frames": "int64",
     **{
         f"{figure}_{channel}{unit}": kind
-        for channel in ("left", "right")
+        for channel in ("left", "right", "loopback")
         for figure, unit, kind in (
             ("delay", "_frames", "double"),
             ("delay_uncertainty", "_frames", "double"),
@@ -129,6 +164,76 @@ CALIBRATION_COLUMNS: Columns = {
     "gain_db_per_fs": "double",
     "gain_db_at_zero": "double",
     "gain_law_origin": "string",
+    "algorithm_version": "string",
+    "law_id": "string",
+}
+LAW_COLUMNS: Columns = {
+    "law_id": "string",
+    "measured_at": "string",
+    "sample_rate_hz": "int64",
+    "setting_id": "string",
+    "gain_db_per_fs": "double",
+    "gain_db_at_zero": "double",
+    "volts_per_fs": "double",
+    "slope_uncertainty_db_per_fs": "double",
+    "at_zero_uncertainty_db": "double",
+    "accuracy_db": "double",
+    "residual_db": "double",
+    "r2": "double",
+    "steps": "int64",
+    "left_out": "string",
+    "deepest_gain_db": "double",
+    "rest_v": "double",
+    "rest_uncertainty_v": "double",
+    "static_left_db": "double",
+    "static_right_db": "double",
+    "tracking_db": "double",
+    "tracking_uncertainty_db": "double",
+    "slope_ratio": "double",
+    "cv_delay_frames": "double",
+    "cv_delay_uncertainty_frames": "double",
+    "corner_hz": "double",
+    "corner_uncertainty_hz": "double",
+    "offset_fs": "double",
+    "temperature_c": "double",
+    "previous_id": "string",
+    "drift_db": "double",
+    "algorithm_version": "string",
+}
+ANCHOR_COLUMNS: Columns = {
+    "direction": "string",
+    "channel": "string",
+    "dbu": "double",
+    "volts_per_fs": "double",
+    "volts": "double",
+    "level_dbfs": "double",
+    "measured_by": "string",
+    "measured_at": "string",
+    "method": "string",
+}
+FINGERPRINT_COLUMNS: Columns = {
+    "fingerprint_id": "string",
+    "measured_at": "string",
+    "setting_id": "string",
+    "enrolment_id": "string",
+    "calibration_id": "string",
+    "verdict": "string",
+    "accepted": "bool",
+    "reason": "string",
+    "most_likely": "string",
+    "log10_odds": "double",
+    "left": "double",
+    "wrong": "string",
+    "alike": "string",
+    **{
+        f"{name}{end}": "double"
+        for name in (*MEASURED, "slope", "slow_share")
+        for end in ("", "_uncertainty")
+    },
+    "most_reduction_db": "double",
+    "audio_error_db": "double",
+    "file": "string",
+    "sha256": "string",
     "algorithm_version": "string",
 }
 SESSION_COLUMNS: Columns = {
@@ -162,9 +267,12 @@ def take_columns(controls: Sequence[Control]) -> Columns:
 
 
 def take_row(
-    record: TakeRecord, songs: Mapping[str, SongRecord], controls: Sequence[Control]
+    record: TakeRecord,
+    songs: Mapping[str, SongRecord],
+    controls: Sequence[Control],
+    proof: FingerprintRecord | None,
 ) -> Row:
-    """One row of takes.parquet."""
+    """One row of takes.parquet; ``proof`` is the fingerprint that the take names."""
     song = songs[record.song_id]
     row: Row = {name: getattr(record, name, None) for name in TAKE_COLUMNS | FILE_COLUMNS}
     row |= _control_values(record.setting, controls, "")
@@ -176,6 +284,9 @@ def take_row(
         "gain_db_at_zero": record.law.gain_db_at_zero,
         "gain_law_origin": record.law.origin,
     }
+    for name in MEASURED:
+        figure = proof.figures.get(name) if proof else None
+        row[f"measured_{name}"] = figure.value if figure else None
     for check in record.checks:
         row[f"check_{check.name}"] = check.figure
         row[f"check_{check.name}_verdict"] = check.verdict
@@ -210,11 +321,36 @@ def _calibration_row(record: CalibrationRecord) -> Row:
     }
 
 
+def _law_row(record: LawRecord) -> Row:
+    row: Row = {name: getattr(record, name, None) for name in LAW_COLUMNS}
+    return row | {
+        "setting_id": Setting(record.setting).setting_id,
+        "gain_db_per_fs": record.law.gain_db_per_fs,
+        "gain_db_at_zero": record.law.gain_db_at_zero,
+        "left_out": "; ".join(record.left_out) or None,
+    }
+
+
+def _fingerprint_row(record: FingerprintRecord) -> Row:
+    row: Row = {name: getattr(record, name, None) for name in FINGERPRINT_COLUMNS}
+    for name, figure in record.figures.items():
+        row[name] = figure.value if figure else None
+        row[f"{name}_uncertainty"] = figure.uncertainty if figure else None
+    wrong = (f"{control} {format_value(value)}" for control, value in record.wrong.items())
+    return row | {
+        "setting_id": Setting(record.setting).setting_id,
+        "most_likely": Setting(record.most_likely).setting_id if record.most_likely else None,
+        "wrong": ", ".join(wrong) or None,
+        "alike": "; ".join(record.alike) or None,
+    }
+
+
 def of_ledger(ledger: Ledger, controls: Sequence[Control]) -> Tables:
     """Every manifest by name: its columns and rows. Rejected takes are in none."""
     songs, splits = ledger.songs(), ledger.splits()
     by_id = {song.song_id: song for song in songs}
     captured = [take for take in ledger.takes() if take.status == "captured"]
+    proofs = {found.fingerprint_id: found for found in ledger.fingerprints()}
     settings: dict[str, Row] = {}
     for take in captured:
         row = settings.setdefault(
@@ -233,12 +369,24 @@ def of_ledger(ledger: Ledger, controls: Sequence[Control]) -> Tables:
         for song in songs
     ]
     return {
-        "takes": (take_columns(controls), [take_row(t, by_id, controls) for t in captured]),
+        "takes": (
+            take_columns(controls),
+            [take_row(t, by_id, controls, proofs.get(t.fingerprint_id or "")) for t in captured],
+        ),
         "songs": (SONG_COLUMNS, song_rows),
         "settings": (setting_columns, list(settings.values())),
         "calibrations": (
             CALIBRATION_COLUMNS,
             [_calibration_row(c) for c in ledger.calibrations()],
+        ),
+        "laws": (LAW_COLUMNS, [_law_row(law) for law in ledger.laws()]),
+        "fingerprints": (
+            FINGERPRINT_COLUMNS,
+            [_fingerprint_row(found) for found in proofs.values()],
+        ),
+        "anchors": (
+            ANCHOR_COLUMNS,
+            [{name: getattr(a, name) for name in ANCHOR_COLUMNS} for a in ledger.anchors()],
         ),
         "sessions": (
             SESSION_COLUMNS,

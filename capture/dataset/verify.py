@@ -11,7 +11,7 @@ noted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,7 +20,7 @@ from capture.dataset import files, manifest
 from capture.dataset.audio import header
 from capture.dataset.folder import Folder
 from capture.model import Control, SongRecord
-from capture.records import CalibrationRecord, TakeRecord
+from capture.records import TakeRecord
 from capture.run.ledger import Ledger
 
 Kind = Literal["missing", "truncated", "altered", "extra", "disagrees"]
@@ -35,7 +35,7 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What the ledger says of one audio file; None where it says nothing."""
+    """What the ledger says of one file; None where it says nothing."""
 
     file: str
     sha256: str
@@ -65,7 +65,13 @@ def claims_of(ledger: Ledger) -> Iterator[Claim]:
     for song in ledger.songs():
         yield song_claim(song)
     for calibration in ledger.calibrations():
-        yield from _calibration_claims(calibration)
+        yield from _calibration_claims(calibration.calibration_id, calibration.files)
+    for law in ledger.laws():
+        yield from _calibration_claims(law.law_id, law.files)
+    for enrolment in ledger.enrolments():
+        yield from _calibration_claims(enrolment.enrolment_id, enrolment.files)
+    for found in ledger.fingerprints():
+        yield Claim(found.file, found.sha256, found.bytes)
     for take in ledger.takes():
         yield from take_claims(take)
 
@@ -86,9 +92,9 @@ def take_claims(take: TakeRecord) -> Iterator[Claim]:
         yield Claim(take.markers_file, take.markers_sha256, take.markers_bytes)
 
 
-def _calibration_claims(record: CalibrationRecord) -> Iterator[Claim]:
-    for name, sha256 in record.files.items():
-        yield Claim(f"calibration/{record.calibration_id}/{name}", sha256)
+def _calibration_claims(name: str, files_of_it: Mapping[str, str]) -> Iterator[Claim]:
+    for file, sha256 in files_of_it.items():
+        yield Claim(f"calibration/{name}/{file}", sha256)
 
 
 def verify(
@@ -153,7 +159,7 @@ def _check(root: Path, claim: Claim) -> Damage | None:
             return Damage("truncated", claim.file, message)
         if files.sha256(path) != claim.sha256:
             return Damage("altered", claim.file, "its SHA-256 is not the one committed")
-        return _check_header(path, claim)
+        return _check_header(path, claim) if path.suffix == ".flac" else None
     except OSError as error:
         return Damage("altered", claim.file, f"cannot be read: {error.strerror}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from capture.model import Setting
@@ -18,12 +19,19 @@ SIMULATED_TIMES_REAL_TIME = 40.0
 
 @dataclass(frozen=True)
 class Timing:
-    """What, besides audio, costs time at the rig: ``open_s`` once, ``around_take_s`` each take."""
+    """What, besides audio, costs time at the rig.
+
+    ``open_s`` once, ``around_take_s`` each take, ``probe_s`` and a silence each visit to a setting,
+    ``law_s`` once more than for every ``valid_takes``; 0 where it is not done.
+    """
 
     open_s: float
     between_takes_s: float
     around_take_s: float
     simulated: bool
+    probe_s: float = 0.0
+    law_s: float = 0.0
+    valid_takes: int = 1
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,12 @@ def summarize(expansion: Expansion, timing: Timing) -> Summary:
             settling_s += references * _settle_s(expansion, expansion.reference, timing)
         wall_s = timing.open_s + audio_s + settling_s + turning_s
         wall_s += len(expansion) * timing.around_take_s
+        wall_s += timing.law_s * (1 + math.ceil(len(expansion) / timing.valid_takes))
+        if timing.probe_s:
+            wall_s += timing.probe_s * len(places)
+            wall_s += sum(_settle_s(expansion, setting, timing) for setting in expansion.chosen)
+            if expansion.reference:
+                wall_s += references * _settle_s(expansion, expansion.reference, timing)
     stored = (frames * TAKE_CHANNELS + song_frames * INPUT_CHANNELS) * BYTES_PER_SAMPLE
     return Summary(
         songs=len(expansion.songs),

@@ -14,7 +14,8 @@ from capture.dataset import files
 from capture.errors import MeasurementFailed
 from capture.hardware.ports import Audio, Interval, Label, Samples
 from capture.model import CheckLimits, CheckResult, Take
-from capture.records import CalibrationRecord
+from capture.records import CalibrationRecord, LawRecord
+from capture.run.control_voltage import ControlVoltage
 from capture.run.recorder import Parts, Recorded, Route, record
 from capture.signal import marker
 from capture.signal.checks import Peaks, TakeMeter
@@ -49,6 +50,7 @@ def attempt(
     number: int,
     parts: Parts,
     calibration: CalibrationRecord,
+    law: LawRecord | None,
     limits: CheckLimits,
     handed_over: Callable[[], None],
     progress: Callable[[int, Peaks], None],
@@ -58,19 +60,26 @@ def attempt(
     Where it raises, no file is left.
     """
     meter = TakeMeter(audio.sample_rate_hz, calibration.law)
+    control = ControlVoltage(law, audio.sample_rate_hz)
     label = Label("take", take.take_id, number)
     with files.writing(parts.output):
         try:
             for part in (parts.output, parts.cv, parts.markers):
                 files.make_folder(part.parent)
-            found = record(audio, route, label, parts, meter, handed_over, progress)
+            found = record(audio, route, label, parts, meter, control, handed_over, progress)
         except BaseException:
             discard(parts)
             raise
     left = {n: calibration.delays[n].delay_frames - calibration.latency_frames for n in MARKED}
     checks = (
         *_stream(audio, found, left, limits),
-        *meter.verdicts(take.frames, [left[name] for name in MARKED], limits),
+        *meter.verdicts(
+            take.frames,
+            [left[name] for name in MARKED],
+            limits,
+            control.rest_fs,
+            found.cv_before_fs,
+        ),
     )
     return Attempt(parts, meter, found.interval, checks)
 

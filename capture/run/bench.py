@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from capture.errors import DeviceLost, HardwareFault, MeasurementFailed
-from capture.hardware.ports import Audio, Proof, Rig
+from capture.hardware.ports import Audio, Label, Proof, Rig
 from capture.hardware.profile import RigProfile
 from capture.model import Setting
-from capture.records import CalibrationRecord
-from capture.run import calibrate, events
+from capture.records import CalibrationRecord, LawRecord
+from capture.run import calibrate, cv_law, events
 
 TRIES = 3
 """How often a latency is measured before it is given up: a stream may stumble."""
@@ -35,11 +35,13 @@ class Bench:
         keep: Callable[[CalibrationRecord], None],
         observe: events.Observer,
         stop: Callable[[], None],
+        law: LawRecord | None = None,
     ) -> None:
         self._rig, self._profile, self._root = rig, profile, root
         self._keep, self._observe, self._stop = keep, observe, stop
         self._setting: Setting | None = None
         self._losses = 0
+        self.law = law
         self.proof: Proof | None = None
         self.calibration = self._begin()
 
@@ -57,6 +59,44 @@ class Bench:
             self.proof = self._rig.knobs.set(setting)
             self._setting = setting
             self._observe(events.KnobsSet(setting, self.proof.confirmed))
+
+    def forget_knobs(self) -> None:
+        """Wherever they stand: the next ``turn`` sets them."""
+        self._setting = None
+
+    def adopt(self, law: LawRecord) -> None:
+        """Takes are from now on labelled with this law."""
+        self.law = law
+        if self._setting is not None:  # what the law was measured with must have died away
+            self.rest(self._setting)
+        self.measure()
+
+    def rest(self, setting: Setting) -> None:
+        """Silence, until the unit at ``setting`` has come to rest."""
+        self.audio.settle(round(self._profile.settle_s(setting) * self.audio.sample_rate_hz))
+
+    def measure_law(self, setting: Setting, number: int) -> LawRecord:
+        """Turns the knobs to ``setting`` and measures the CV's law, the dataset's ``number``th.
+
+        A device that is lost meanwhile is waited for; a stream that stumbles is measured anew.
+        Raises HardwareFault.
+        """
+        for attempt in range(1, TRIES + 1):
+            self._stop()
+            try:
+                self.turn(setting)
+                self.rest(setting)
+                label = Label("law", str(number), attempt)
+                return cv_law.measure(
+                    self.audio, self.calibration, self._profile, setting, self._root, label
+                )
+            except DeviceLost as lost:
+                self.recover(lost)
+            except MeasurementFailed:
+                if attempt == TRIES:
+                    raise
+                self.measure()  # the stream may have slipped
+        raise HardwareFault(f"the CV's law could not be measured: the device went {TRIES} times")
 
     def worn(self, seconds: float) -> bool:
         """Whether the stream would be too old after so many more seconds of audio."""
@@ -130,11 +170,12 @@ class Bench:
         return self._measured()
 
     def _measured(self) -> CalibrationRecord:
-        law = calibrate.expected_law(self._profile.cv)
+        law_id = self.law.law_id if self.law else None
+        law = self.law.law if self.law else calibrate.expected_law(self._profile.cv)
         for attempt in range(1, TRIES + 1):
             self._stop()
             try:
-                found = calibrate.measure_latency(self.audio, law, self._root, attempt)
+                found = calibrate.measure_latency(self.audio, law, law_id, self._root, attempt)
             except DeviceLost:
                 raise
             except MeasurementFailed:

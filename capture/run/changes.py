@@ -23,10 +23,11 @@ HANDLING = (
     "audio.freewheel",
     "audio.reopen_after_s",
     "audio.wait_for_device_s",
+    "calibration",
     "rack",
     SCENARIO,
 )
-"""How the stream is handled, and where a simulated rack is to be found: no fact of the rig."""
+"""How the rig is handled, and where a simulated rack is to be found: no fact of it."""
 ANCHORS = "audio.dbfs_to_dbu."
 """A level anchor may be filled in when somebody has measured it; it changes no recording."""
 SHOWN = 5

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from capture.model import Setting, Take
-from capture.records import CalibrationRecord, TakeRecord
+from capture.records import CalibrationRecord, FingerprintRecord, LawRecord, TakeRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,31 @@ class SessionStarted:
 @dataclass(frozen=True, slots=True)
 class Calibrated:
     calibration: CalibrationRecord
+
+
+@dataclass(frozen=True, slots=True)
+class LawMeasured:
+    """The CV's law was measured; ``withdrawn`` takes before it are to be recorded again."""
+
+    law: LawRecord
+    drift_limit_db: float
+    withdrawn: int
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentStep:
+    """The unit is being enrolled: the ``number``th setting is probed."""
+
+    setting: Setting
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprinted:
+    """The sound at a setting was judged; contradicted, the knobs are set again."""
+
+    fingerprint: FingerprintRecord
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +134,9 @@ Event = (
     | SongStep
     | SessionStarted
     | Calibrated
+    | LawMeasured
+    | EnrolmentStep
+    | Fingerprinted
     | DeviceGone
     | DeviceOpened
     | KnobsSet

@@ -23,10 +23,11 @@ from capture.hardware.ports import Interval, Proof
 from capture.hardware.profile import RigProfile
 from capture.model import CheckLimits, CheckResult, SongRecord, Take
 from capture.plan.expand import Expansion
-from capture.records import CalibrationRecord
+from capture.records import CalibrationRecord, FingerprintRecord, LawRecord
 from capture.run import events
 from capture.run.attempt import Attempt, attempt, discard
 from capture.run.bench import Bench
+from capture.run.fingerprints import Fingerprints
 from capture.run.recorder import Parts, Route
 from capture.signal.checks import Peaks
 from capture.signal.marker import gap_frames
@@ -57,6 +58,8 @@ class Flight:
     number: int
     calibration: CalibrationRecord
     proof: Proof
+    fingerprint: FingerprintRecord | None
+    law: LawRecord | None
     handed_over: threading.Event
     found: Future[Attempt]
 
@@ -76,8 +79,8 @@ class Landed:
 class Flights:
     """Use it in a ``with`` block: leaving it ends whatever is still in flight."""
 
-    def __init__(self, task: Task, bench: Bench) -> None:
-        self._task, self._bench = task, bench
+    def __init__(self, task: Task, bench: Bench, fingerprints: Fingerprints) -> None:
+        self._task, self._bench, self._fingerprints = task, bench, fingerprints
         self._crew = ThreadPoolExecutor(MOST, thread_name_prefix="take")
         self._flying: deque[Flight] = deque()
         self._inbox: SimpleQueue[events.Event | None] = SimpleQueue()
@@ -120,7 +123,8 @@ class Flights:
             if not self._flying:
                 self._mend(take)
             _require_song(self._task, take, self._sound_songs)
-            self._bench.turn(take.setting)
+            if not self._bench.stands_at(take.setting):
+                self._fingerprints.visit(self._bench, take.setting)
             rate = self._bench.audio.sample_rate_hz
             settle = max(round(self._settle_s(take) * rate), gap_frames(rate))
             self._bench.audio.settle(settle)
@@ -214,12 +218,22 @@ class Flights:
             number,
             _parts(self._task.folder, take),
             calibration,
+            self._bench.law,
             self._task.limits,
             hand_over,
             progress,
         )
         found.add_done_callback(lambda _: self._inbox.put(None))
-        return Flight(take, number, calibration, proof, handed_over, found)
+        return Flight(
+            take,
+            number,
+            calibration,
+            proof,
+            self._fingerprints.current,
+            self._bench.law,
+            handed_over,
+            found,
+        )
 
     def _route(self, take: Take, calibration: CalibrationRecord) -> Route:
         return Route(
@@ -241,11 +255,7 @@ class Flights:
                 self._task.observe(event)
 
     def _settle_s(self, take: Take) -> float:
-        controls = self._task.expansion.controls
-        return max(
-            self._task.profile.settle.between_takes_s,
-            *(control.settle_s(take.setting[control.name]) for control in controls),
-        )
+        return self._task.profile.settle_s(take.setting)
 
     def _seconds(self, take: Take) -> float:
         return self._settle_s(take) + take.frames / self._bench.audio.sample_rate_hz

@@ -16,7 +16,7 @@ import contextlib
 import functools
 import os
 import sqlite3
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -24,11 +24,22 @@ from pydantic import TypeAdapter
 
 from capture.errors import DamagedData, StorageRefused
 from capture.model import SongRecord, Split
-from capture.records import CalibrationRecord, SessionRecord, TakeRecord
+from capture.records import (
+    AnchorRecord,
+    CalibrationRecord,
+    EnrolmentRecord,
+    FingerprintRecord,
+    LawRecord,
+    SessionRecord,
+    TakeRecord,
+)
 
 NAME = "ledger.sqlite"
-SCHEMA_VERSION = 1
-Record = TypeVar("Record", SongRecord, CalibrationRecord, SessionRecord, TakeRecord)
+SCHEMA_VERSION = 2
+Record = TypeVar(
+    "Record", SongRecord, CalibrationRecord, LawRecord, AnchorRecord, EnrolmentRecord,
+    FingerprintRecord, SessionRecord, TakeRecord,
+)  # fmt: skip
 
 SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -51,6 +62,28 @@ CREATE TABLE takes (
 );
 CREATE INDEX takes_by_status ON takes (status, num_frames);
 """
+UPGRADES = {
+    1: """
+CREATE TABLE laws (
+    number INTEGER PRIMARY KEY, law_id TEXT UNIQUE NOT NULL, record TEXT NOT NULL
+);
+CREATE TABLE anchors (number INTEGER PRIMARY KEY, record TEXT NOT NULL);
+CREATE TABLE enrolments (
+    number INTEGER PRIMARY KEY, enrolment_id TEXT UNIQUE NOT NULL, record TEXT NOT NULL
+);
+CREATE TABLE fingerprints (
+    number INTEGER PRIMARY KEY, fingerprint_id TEXT UNIQUE NOT NULL, record TEXT NOT NULL
+);
+CREATE TABLE withdrawn (
+    number INTEGER PRIMARY KEY, take_id TEXT NOT NULL, reason TEXT NOT NULL, record TEXT NOT NULL
+);
+"""
+}
+"""From each version to the next. A new ledger begins with version 1 and takes every step."""
+FORGOTTEN = (
+    "facts", "documents", "songs", "calibrations", "laws", "anchors", "enrolments", "fingerprints",
+)  # fmt: skip
+"""What a dataset without takes that is begun anew knows no more."""
 
 
 @functools.cache
@@ -80,12 +113,12 @@ class Ledger:
         with ledger._guarded():
             ledger._database.execute("PRAGMA journal_mode=DELETE")
             ledger._database.execute("PRAGMA synchronous=EXTRA")
-            if ledger._version() == 0 and not ledger._rows("SELECT 1 FROM sqlite_master"):
-                with ledger._transaction():
-                    for statement in SCHEMA.split(";")[:-1]:
-                        ledger._database.execute(statement)
-                    ledger._database.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        ledger._check_version()
+            empty = ledger._version() == 0 and not ledger._rows("SELECT 1 FROM sqlite_master")
+            if empty:
+                ledger._step(SCHEMA, 1)
+            ledger._check_version()
+            for version in range(ledger._version(), SCHEMA_VERSION):
+                ledger._step(UPGRADES[version], version + 1)
         return ledger
 
     @staticmethod
@@ -128,9 +161,9 @@ class Ledger:
         return rows[0][0] if rows else None
 
     def restart(self) -> None:
-        """Forgets songs, facts and calibrations of a dataset that has no take yet."""
+        """Forgets songs, facts, calibrations and laws of a dataset that has no take yet."""
         with self._transaction():
-            for table in ("facts", "documents", "songs", "calibrations"):
+            for table in FORGOTTEN:
                 self._write(f"DELETE FROM {table}")  # noqa: S608 a constant
 
     # Songs ------------------------------------------------------------------------------------
@@ -166,6 +199,77 @@ class Ledger:
         return list(
             self._records(CalibrationRecord, "SELECT record FROM calibrations ORDER BY number")
         )
+
+    def add_law(self, record: LawRecord, void: Sequence[str] = ()) -> None:
+        """Keeps a law, and withdraws the takes ``void`` that it shows to be wrong: all at once.
+
+        A withdrawn take has no row in ``takes``, and so is to be recorded again; its record stays.
+        """
+        with self._transaction():
+            self._write(
+                "INSERT INTO laws (law_id, record) VALUES (?, ?)", record.law_id, _text(record)
+            )
+            for take_id in void:
+                self._write(
+                    "INSERT INTO withdrawn (take_id, reason, record) "
+                    "SELECT take_id, ?, record FROM takes WHERE take_id = ?",
+                    f"the law {record.law_id} differs by {record.drift_db:.4g} dB",
+                    take_id,
+                )
+                self._write("DELETE FROM takes WHERE take_id = ?", take_id)
+
+    def laws(self) -> list[LawRecord]:
+        """In the order in which they were measured."""
+        if self._version() < 2:
+            return []
+        return list(self._records(LawRecord, "SELECT record FROM laws ORDER BY number"))
+
+    def add_anchors(self, records: Sequence[AnchorRecord]) -> None:
+        with self._transaction():
+            for record in records:
+                self._write("INSERT INTO anchors (record) VALUES (?)", _text(record))
+
+    def anchors(self) -> list[AnchorRecord]:
+        """In the order in which they were measured; a channel's last one holds."""
+        if self._version() < 2:
+            return []
+        return list(self._records(AnchorRecord, "SELECT record FROM anchors ORDER BY number"))
+
+    def add_enrolment(self, record: EnrolmentRecord) -> None:
+        self._write(
+            "INSERT OR IGNORE INTO enrolments (enrolment_id, record) VALUES (?, ?)",
+            record.enrolment_id,
+            _text(record),
+        )
+
+    def enrolments(self) -> list[EnrolmentRecord]:
+        """In the order in which they were made; the last one holds."""
+        if self._version() < 2:
+            return []
+        return list(self._records(EnrolmentRecord, "SELECT record FROM enrolments ORDER BY number"))
+
+    def add_fingerprint(self, record: FingerprintRecord) -> None:
+        self._write(
+            "INSERT OR IGNORE INTO fingerprints (fingerprint_id, record) VALUES (?, ?)",
+            record.fingerprint_id,
+            _text(record),
+        )
+
+    def fingerprints(self) -> list[FingerprintRecord]:
+        """In the order in which they were taken."""
+        if self._version() < 2:
+            return []
+        query = "SELECT record FROM fingerprints ORDER BY number"
+        return list(self._records(FingerprintRecord, query))
+
+    def takes_since(self, law_id: str) -> list[TakeRecord]:
+        """The takes that stand on a law."""
+        calibrations = {c.calibration_id for c in self.calibrations() if c.law_id == law_id}
+        return [take for take in self.takes() if take.calibration_id in calibrations]
+
+    def withdrawals(self, take_id: str) -> int:
+        """How often a take was withdrawn."""
+        return int(self._rows("SELECT COUNT(*) FROM withdrawn WHERE take_id = ?", take_id)[0][0])
 
     def put_session(self, record: SessionRecord) -> None:
         self._write(
@@ -258,6 +362,13 @@ class Ledger:
             raise DamagedData(f"{self.path}: {error}") from error
         except sqlite3.DatabaseError as error:
             raise DamagedData(f"{self.path}: is damaged: {error}") from error
+
+    def _step(self, statements: str, version: int) -> None:
+        """Brings the tables to ``version``: all of it, or nothing."""
+        with self._transaction():
+            for statement in statements.split(";")[:-1]:
+                self._database.execute(statement)
+            self._database.execute(f"PRAGMA user_version={version}")
 
     def _version(self) -> int:
         return int(self._rows("PRAGMA user_version")[0][0])

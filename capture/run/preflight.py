@@ -35,14 +35,14 @@ from capture.hardware.ports import Audio, Knobs, Label, Rig
 from capture.hardware.profile import RigProfile
 from capture.plan.expand import Expansion, expand
 from capture.plan.summary import BYTES_PER_SAMPLE, INPUT_CHANNELS, TAKE_CHANNELS, summarize
-from capture.run import begun, changes
+from capture.run import begun, changes, probe
 from capture.run.asked import Asked, ask, read_profile, rig_document, survey_songs
-from capture.run.calibrate import BLOCK_FRAMES, expected_law
+from capture.run.calibrate import expected_law
 from capture.run.ledger import Ledger
 from capture.run.session import timing
 from capture.signal import delay
 from capture.signal import preflight as signal
-from capture.signal.levels import FULL_SCALE, codes_of
+from capture.signal.levels import FULL_SCALE
 from capture.signal.preflight import Area, Finding
 
 Note = Callable[[Finding], None]
@@ -334,12 +334,8 @@ def _recorded(
     audio: Audio, sent: NDArray[np.float64], name: str, note: Note
 ) -> NDArray[np.float64]:
     """Plays ``sent`` (frames, 2); what came back (frames, inputs). Both in full scales."""
-    codes = codes_of(sent)
-    blocks = (codes[at : at + BLOCK_FRAMES] for at in range(0, len(codes), BLOCK_FRAMES))
-    recording = audio.record(blocks, Label("check", name))
-    received = [block / FULL_SCALE for block in recording]
-    together = np.concatenate([np.zeros((0, len(audio.inputs))), *received])
-    said = recording.interval
+    played = probe.play(audio, sent, Label("check", name))
+    together, said = played.received / FULL_SCALE, played.interval
     missing = len(sent) - len(together)
     note(signal.stream(f"stream in {name}", said.flags, missing, said.left_out_frames))
     return together

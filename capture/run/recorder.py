@@ -22,11 +22,14 @@ from capture.dataset.audio import BLOCK_FRAMES, FlacWriter, read_blocks
 from capture.errors import DeviceLost, MeasurementFailed
 from capture.hardware.ports import Audio, Interval, Label, Samples
 from capture.run.ahead import ahead
+from capture.run.control_voltage import ControlVoltage
 from capture.signal import marker
 from capture.signal.checks import Peaks, TakeMeter
 from capture.signal.levels import FULL_SCALE, codes_of
 from capture.signal.marker import SEARCH_FRAMES
 from capture.signal.pilot import PilotMeter
+
+EARLY_FRAMES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,14 @@ class Recorded:
     ``markers``: what came back of the marker before and of the one after, all inputs, each
     (SEARCH_FRAMES + marker + SEARCH_FRAMES, inputs), or less where the stream ended early.
     ``pilot`` is None where the rig has no loopback, and MeasurementFailed where it is not there.
+    ``cv_before_fs``: the mean of the CV in the silence before the song, full scale 1; None where
+    that says nothing.
     """
 
     interval: Interval
     markers: tuple[Samples, Samples]
     pilot: PilotMeter | MeasurementFailed | None
+    cv_before_fs: float | None
 
 
 def record(
@@ -68,14 +74,15 @@ def record(
     label: Label,
     parts: Parts,
     meter: TakeMeter,
+    control: ControlVoltage,
     handed_over: Callable[[], None],
     progress: Callable[[int, Peaks], None],
 ) -> Recorded:
     """Records into ``parts``, feeding ``meter`` and calling ``progress`` for each block.
 
-    ``handed_over`` is called when the last of the song has been taken to be played. ``progress``
-    may raise, to interrupt. Raises DeviceLost when the device is lost, OSError when the disk
-    refuses.
+    ``control`` gives the CV as the meter is to have it. ``handed_over`` is called when the last of
+    the song has been taken to be played. ``progress`` may raise, to interrupt. Raises DeviceLost
+    when the device is lost, OSError when the disk refuses.
     """
     rate = audio.sample_rate_hz
     signal, gap = marker.marker(rate), marker.gap_frames(rate)
@@ -96,8 +103,11 @@ def record(
         before = tape.take(len(sweep) + 2 * SEARCH_FRAMES)
         tape.back(SEARCH_FRAMES)
         pilot = _pilot(audio.inputs, signal[:, 0], before, rate, gap)
-        _follow(pilot, audio.inputs, silence, tape.take(gap))
-        _song(audio, route, parts, tape, meter, pilot, progress)
+        pause = tape.take(gap)
+        _follow(pilot, audio.inputs, silence, pause)
+        # Up to where the CV, which may be early, could feel the song already.
+        cv_before_fs = control.silence(pause[:-EARLY_FRAMES, audio.inputs.index("cv")])
+        _song(audio, route, parts, tape, meter, control, pilot, progress)
         _follow(pilot, audio.inputs, silence, tape.take(gap))
         tape.back(SEARCH_FRAMES)
         after = tape.take(len(sweep) + 2 * SEARCH_FRAMES)
@@ -105,7 +115,7 @@ def record(
             writer.write(np.concatenate([before, after]))
         for _ in stream:  # whatever is left must be taken before the interval is known
             pass
-    return Recorded(recording.interval, (before, after), pilot)
+    return Recorded(recording.interval, (before, after), pilot, cv_before_fs)
 
 
 def _song(
@@ -114,6 +124,7 @@ def _song(
     parts: Parts,
     tape: _Tape,
     meter: TakeMeter,
+    control: ControlVoltage,
     pilot: PilotMeter | MeasurementFailed | None,
     progress: Callable[[int, Peaks], None],
 ) -> None:
@@ -129,7 +140,7 @@ def _song(
             cv.write(voltage)
             done += len(block)
             _follow(pilot, audio.inputs, sent, block)
-            progress(done, meter.add(sent[: len(block)], pair, voltage))
+            progress(done, meter.add(sent[: len(block)], pair, control.song(voltage)))
 
 
 def _require_life(block: Samples) -> None:

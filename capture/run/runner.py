@@ -23,11 +23,13 @@ from capture.dataset import files, manifest
 from capture.errors import CaptureError, Interrupted
 from capture.hardware.ports import Rig
 from capture.model import Take
-from capture.records import SessionRecord, TakeRecord
+from capture.records import LawRecord, SessionRecord, TakeRecord
 from capture.run import events
 from capture.run.attempt import Attempt, discard
 from capture.run.bench import Bench
+from capture.run.fingerprints import Fingerprints
 from capture.run.flights import Flight, Flights, Landed, Task
+from capture.run.laws import Laws
 from capture.run.ledger import Ledger
 
 
@@ -69,11 +71,20 @@ def _record_all(job: Job, left: list[Take]) -> Iterator[TakeRecord]:
     if not left:
         return
     queue = [(take.index, take) for take in left]
-    with closing(_bench(job)) as bench, Flights(job.task, bench) as flights:
-        while queue or flights:
-            job.task.stop()
-            if queue and flights.may_add(queue[0][1]):
-                if flights.add(queue[0][1]):
+    task = job.task
+    proofs = Fingerprints(task.folder, job.ledger, task.profile, task.observe, task.stop)
+    laws = Laws(task.folder, job.ledger, task.profile, task.observe)
+    with closing(_bench(job, laws.valid)) as bench, Flights(task, bench, proofs) as flights:
+        while queue or flights or laws.open:
+            task.stop()
+            take = queue[0][1] if queue else None
+            if laws.due(take, bench):
+                if not flights:
+                    for found in _withdrawn(job, laws.renew(bench)):
+                        heapq.heappush(queue, (found.index, found))
+                    continue
+            elif take is not None and flights.may_add(take):
+                if flights.add(take):
                     heapq.heappop(queue)
                 continue
             landed = flights.land()
@@ -81,9 +92,16 @@ def _record_all(job: Job, left: list[Take]) -> Iterator[TakeRecord]:
                 heapq.heappush(queue, (landed.flight.take.index, landed.flight.take))
             else:
                 yield _commit(job, landed)
+                laws.landed()
 
 
-def _bench(job: Job) -> Bench:
+def _withdrawn(job: Job, void: list[str]) -> Iterator[Take]:
+    """The takes that a law has shown to be wrong."""
+    named = set(void)
+    yield from (take for take in job.task.expansion if named and take.take_id in named)
+
+
+def _bench(job: Job, law: LawRecord | None) -> Bench:
     rig = job.open_rig()
     try:
         return Bench(
@@ -93,6 +111,7 @@ def _bench(job: Job) -> Bench:
             job.ledger.add_calibration,
             job.task.observe,
             job.task.stop,
+            law,
         )
     except BaseException:
         rig.close()
@@ -139,7 +158,7 @@ def _record_of(
         calibration_id=calibration.calibration_id,
         split=take.split,
         setting_split=take.setting_split,
-        knobs_confirmed=flight.proof.confirmed,
+        knobs_confirmed="measured" if _confirmed(flight) else flight.proof.confirmed,
         knobs_read=dict(flight.proof.position) if flight.proof.position else None,
         output_file=folder.relative(output),
         cv_file=folder.relative(cv),
@@ -169,7 +188,16 @@ def _record_of(
         markers_file=folder.relative(markers),
         markers_sha256=files.sha256(markers),
         markers_bytes=markers.stat().st_size,
+        delay_cv_frames=delays["left"] + flight.law.cv_delay_frames if flight.law else None,
+        cv_corner_hz=flight.law.corner_hz if flight.law else None,
+        cv_offset_fs=flight.law.offset_fs if flight.law else None,
+        fingerprint_id=flight.fingerprint.fingerprint_id if flight.fingerprint else None,
+        fingerprint_verdict=flight.fingerprint.verdict if flight.fingerprint else None,
     )
+
+
+def _confirmed(flight: Flight) -> bool:
+    return flight.fingerprint is not None and flight.fingerprint.verdict == "confirmed"
 
 
 def utc_now() -> str:

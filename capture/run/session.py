@@ -28,12 +28,13 @@ from capture.plan.expand import Expansion, PlannedSong, expand
 from capture.plan.spec import PlanSpec
 from capture.plan.summary import Timing, summarize
 from capture.records import SessionRecord
-from capture.run import begun, changes, events
+from capture.run import begun, changes, cv_law, events
 from capture.run.asked import Asked
 from capture.run.flights import Task
 from capture.run.ledger import Ledger
 from capture.run.runner import Job, utc_now
 from capture.signal import delay, marker
+from capture.signal.fingerprint import probe as fingerprint
 from capture.songs.ingest import Prepared, prepare
 
 
@@ -51,11 +52,7 @@ def begin(
         BadInput: the dataset was begun with something else, a song would clip, none is usable.
         DamagedData, StorageRefused, Interrupted.
     """
-    frozen = _frozen(asked, ledger)
-    for name in folder.sweep(claim.file for claim in claims_of(ledger)):
-        observe(events.Note(f"{name}: no take claims it; moved to {LOST}/"))
-    if frozen is None:
-        _freeze(asked, folder, ledger)
+    frozen = settle_in(asked, folder, ledger, observe)
     added: list[SongRecord] = []
     prepared = prepare(
         asked.found.sources,
@@ -91,6 +88,21 @@ def begin(
         stop=stop,
     )
     return Job(task, ledger, _session(asked), open_rig), unusable
+
+
+def settle_in(
+    asked: Asked, folder: Folder, ledger: Ledger, observe: events.Observer
+) -> PlanSpec | None:
+    """Makes the folder this plan's dataset. The plan of its takes; None if there are none yet.
+
+    Raises BadInput where the dataset was begun with something else, DamagedData, StorageRefused.
+    """
+    frozen = _frozen(asked, ledger)
+    for name in folder.sweep(claim.file for claim in claims_of(ledger)):
+        observe(events.Note(f"{name}: no take claims it; moved to {LOST}/"))
+    if frozen is None:
+        _freeze(asked, folder, ledger)
+    return frozen
 
 
 def _frozen(asked: Asked, ledger: Ledger) -> PlanSpec | None:
@@ -178,11 +190,18 @@ def _totals(asked: Asked, expansion: Expansion) -> dict[str, float]:
 def timing(asked: Asked) -> Timing:
     """What the rig costs besides audio."""
     settle, rate = asked.profile.settle, asked.profile.audio.sample_rate_hz
+    facts, probe_s, law_s = asked.profile.calibration, 0.0, 0.0
+    if facts is not None:
+        law_s = asked.profile.settle_s(facts.setting) + cv_law.length_s(rate)
+        probe_s = fingerprint.probe(rate).frames / rate if facts.fingerprint else 0.0
     return Timing(
         open_s=settle.after_open_s + len(delay.probe(rate)) / rate,
         between_takes_s=settle.between_takes_s,
         around_take_s=2 * (len(marker.marker(rate)) + marker.gap_frames(rate)) / rate,
         simulated=asked.profile.simulated,
+        probe_s=probe_s,
+        law_s=law_s,
+        valid_takes=facts.valid_takes if facts else 1,
     )
 
 

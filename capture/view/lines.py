@@ -8,13 +8,14 @@ import json
 from collections.abc import Mapping
 from typing import Any, TextIO, cast
 
-from capture.model import Setting
+from capture.model import Setting, format_value
+from capture.records import FingerprintRecord
 from capture.run import events
 from capture.view.progress import Progress
 from capture.view.text import amount, hours, level, pace
 
 
-def say(event: events.Event, progress: Progress) -> str | None:  # noqa: C901  (a flat table)
+def say(event: events.Event, progress: Progress) -> str | None:  # noqa: C901, PLR0911, PLR0912  (a flat table)
     """The line for an event; None for one that is not worth a line."""
     match event:
         case events.Note(message):
@@ -27,9 +28,15 @@ def say(event: events.Event, progress: Progress) -> str | None:  # noqa: C901  (
             left, right = calibration.delays["left"], calibration.delays["right"]
             return (
                 f"latency: {calibration.latency_frames} frames; left {left.delay_frames:.3f} "
-                f"+-{left.uncertainty_frames:.4f}, right {right.delay_frames:.3f} "
-                f"+-{right.uncertainty_frames:.4f}; gain law: {_law(calibration.law.origin)}"
+                f"+-{left.uncertainty_frames:.5f}, right {right.delay_frames:.3f} "
+                f"+-{right.uncertainty_frames:.5f}; gain law: {_law(calibration.law.origin)}"
             )
+        case events.LawMeasured():
+            return _law_measured(event)
+        case events.EnrolmentStep(setting, number):
+            return f"enrolment {number}: {setting}"
+        case events.Fingerprinted(found):
+            return _fingerprinted(found)
         case events.DeviceGone(reason, wait_s):
             return f"device lost: {reason}; waiting {hours(wait_s)} at most for it to come back"
         case events.DeviceOpened(lost):
@@ -53,6 +60,35 @@ def say(event: events.Event, progress: Progress) -> str | None:  # noqa: C901  (
 
 def _law(origin: str) -> str:
     return "the rig profile's, not measured" if origin == "expected" else "measured"
+
+
+def _law_measured(event: events.LawMeasured) -> str:
+    law = event.law
+    slope, uncertainty = (
+        figure / law.volts_per_fs
+        for figure in (law.law.gain_db_per_fs, law.slope_uncertainty_db_per_fs)
+    )
+    said = (
+        f"gain law: {slope:.3f} +-{uncertainty:.5f} dB/V, 0 dB at {1000 * law.rest_v:.2f} mV; "
+        f"accurate to {law.accuracy_db:.4f} dB down to {law.deepest_gain_db:.1f} dB"
+    )
+    if law.drift_db is not None:
+        said += f"; moved by {law.drift_db:.4f} dB (limit {event.drift_limit_db:g})"
+    if event.withdrawn:
+        said += f": {amount(event.withdrawn, 'take')} withdrawn, to be recorded again"
+    return said
+
+
+def _fingerprinted(found: FingerprintRecord) -> str:
+    if found.verdict == "confirmed":
+        return f"setting confirmed by its sound (odds of the next: 1e{found.log10_odds:.0f})"
+    wrong = ", ".join(
+        f"{control} looks like {format_value(value)}" for control, value in found.wrong.items()
+    )
+    said = f"setting {found.verdict}: {Setting(found.setting)}: {found.reason}"
+    if found.accepted:
+        return said
+    return f"{said}; {wrong}: set it again" if wrong else f"{said}; set it again"
 
 
 def _started(event: events.SessionStarted) -> str:

@@ -21,7 +21,7 @@ def status(dataset: Path, ledger: Ledger) -> dict[str, Any]:
     counted = ledger.count()
     captured, captured_frames = counted.get("captured", (0, 0))
     rejected, rejected_frames = counted.get("rejected", (0, 0))
-    sessions, calibrations = ledger.sessions(), ledger.calibrations()
+    sessions, calibrations, laws = ledger.sessions(), ledger.calibrations(), ledger.laws()
     songs = ledger.songs()
     done_s = (captured_frames + rejected_frames) / songs[0].sample_rate_hz if songs else 0.0
     share = max(0.0, 1 - done_s / totals["audio_s"]) if totals["audio_s"] else 0.0
@@ -37,6 +37,7 @@ def status(dataset: Path, ledger: Ledger) -> dict[str, Any]:
         "songs": len(songs),
         "sessions": len(sessions),
         "last_calibration": plain(calibrations[-1]) if calibrations else None,
+        "last_law": plain(laws[-1]) if laws else None,
         "last_session": plain(sessions[-1]) if sessions else None,
         "last_fault": next((s.fault for s in reversed(sessions) if s.fault), None),
     }
@@ -54,6 +55,11 @@ def status_text(found: dict[str, Any]) -> str:
         lines.append(
             f"last calibration: {calibration['measured_at']}, latency "
             f"{calibration['latency_frames']} frames"
+        )
+    if law := found["last_law"]:
+        moved = "" if law["drift_db"] is None else f"; moved by {law['drift_db']:.4f} dB"
+        lines.append(
+            f"last gain law: {law['measured_at']}, accurate to {law['accuracy_db']:.4f} dB{moved}"
         )
     if session:
         ended = session["outcome"] or "running, or ended by a crash"

@@ -55,9 +55,17 @@ class Lab:
     def folder(self) -> Path:
         return self.desk.folder
 
-    def rig(self, *, freewheel: bool, settle_s: float = 0.3, **audio: Any) -> str:
-        """The profile by which the program finds the rack."""
+    def rig(
+        self, *, freewheel: bool, settle_s: float = 0.3, calibrated: bool = False, **audio: Any
+    ) -> str:
+        """The profile by which the program finds the rack.
+
+        Not ``calibrated``, the law is the profile's and no setting is proven: a rack of its own
+        takes every loud sound for a take, and its scripted faults come to those.
+        """
         data = document({})
+        if not calibrated:
+            del data["calibration"]
         data["rack"]["control_port"] = self.rack.port
         data["audio"] |= {"freewheel": freewheel, "wait_for_device_s": 30, **audio}
         data["settle"] = {"after_open_s": 0.3, "between_takes_s": settle_s}

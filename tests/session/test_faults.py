@@ -77,4 +77,4 @@ def test_a_device_that_is_always_lost_ends_the_run(desk: Desk) -> None:
 
 def test_no_signal_at_all_is_a_failure_with_its_reason(desk: Desk) -> None:
     plan = desk.plan(rig=desk.rig(always="[{kind: dead, channels: [left]}]"))
-    assert "left return" in desk.fails(4, "run", plan, "--out", "d")
+    assert "input left" in desk.fails(4, "run", plan, "--out", "d")

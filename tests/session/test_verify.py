@@ -69,7 +69,7 @@ def disagrees(dataset: Path) -> Path:
 
 
 def calibration_altered(dataset: Path) -> Path:
-    path = sorted(dataset.glob("calibration/*/response.flac"))[0]
+    path = sorted(dataset.glob("calibration/*/latency-received.flac"))[0]
     flip_a_byte(path)
     return path
 
@@ -169,12 +169,15 @@ def test_a_ledger_with_takes_and_no_plan_is_damage_and_loses_nothing(
 ) -> None:
     dataset = tmp_path / "d"
     shutil.copytree(whole.folder, tmp_path, dirs_exist_ok=True)
+    tables = ("songs", "takes", "calibrations", "laws", "fingerprints")
     with contextlib.closing(sqlite3.connect(dataset / "ledger.sqlite")) as ledger, ledger:
+        counts = [ledger.execute(f"SELECT COUNT(*) FROM {name}").fetchone() for name in tables]
+        assert (0,) not in counts
         ledger.execute("DELETE FROM facts WHERE name = 'plan_sha256'")
     Desk(tmp_path).fails(5, "run", "plan.yaml", "--out", "d")
     with contextlib.closing(sqlite3.connect(dataset / "ledger.sqlite")) as ledger:
-        for table, count in (("songs", 2), ("takes", 5), ("calibrations", 1)):
-            assert ledger.execute(f"SELECT COUNT(*) FROM {table}").fetchone() == (count,)
+        after = [ledger.execute(f"SELECT COUNT(*) FROM {name}").fetchone() for name in tables]
+    assert after == counts
 
 
 def test_no_ledger_is_damage(whole: Desk, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from capture.model import AUTO, CheckResult, GainLaw, SongRecord, Value
-from capture.records import CalibrationRecord, ChannelDelay, SessionRecord, TakeRecord
+from capture.records import CalibrationRecord, ChannelDelay, LawRecord, SessionRecord, TakeRecord
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 st.register_type_strategy(float, numbers)
@@ -92,6 +92,23 @@ def calibration() -> CalibrationRecord:
     )  # fmt: skip
 
 
+def law(**changes: Any) -> LawRecord:
+    values: dict[str, Any] = {
+        "law_id": "law-1", "measured_at": "2026-11-22T00:00:00+00:00", "sample_rate_hz": 44100,
+        "setting": {"ratio": 10.0, "release_s": AUTO}, "law": GainLaw(-50.3, 0.06, "measured"),
+        "volts_per_fs": 2.5, "slope_uncertainty_db_per_fs": 1e-3, "at_zero_uncertainty_db": 1e-4,
+        "accuracy_db": 0.002, "residual_db": 0.001, "r2": 0.999999, "steps": 12,
+        "left_out": ("-3 dBFS: clipped",), "deepest_gain_db": -21.5, "rest_v": 0.003,
+        "rest_uncertainty_v": 1e-6, "static_left_db": -4.97, "static_right_db": -5.02,
+        "tracking_db": 0.0, "tracking_uncertainty_db": 1e-3, "slope_ratio": 0.994,
+        "cv_delay_frames": 0.53, "cv_delay_uncertainty_frames": 0.02, "corner_hz": None,
+        "corner_uncertainty_hz": None, "offset_fs": None, "temperature_c": None,
+        "previous_id": None, "drift_db": None, "files": {"record.json": "d" * 64},
+        "algorithm_version": "gain-law-1",
+    }  # fmt: skip
+    return LawRecord(**(values | changes))
+
+
 def session() -> SessionRecord:
     return SessionRecord("s", "2026-11-22T00:00:00+00:00", None, None, None, "p", "r", "0")
 
@@ -101,4 +118,4 @@ def made() -> Any:
     """One plain record of each kind: ``made.take(number, **changes)`` and so on."""
     from types import SimpleNamespace
 
-    return SimpleNamespace(take=take, song=song, calibration=calibration, session=session)
+    return SimpleNamespace(take=take, song=song, calibration=calibration, law=law, session=session)

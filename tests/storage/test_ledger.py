@@ -17,10 +17,18 @@ from pydantic import TypeAdapter
 
 from capture.errors import CaptureError, DamagedData, StorageRefused
 from capture.model import AUTO, SongRecord
-from capture.records import CalibrationRecord, SessionRecord, TakeRecord
-from capture.run.ledger import NAME, Ledger
+from capture.records import (
+    AnchorRecord,
+    CalibrationRecord,
+    LawRecord,
+    SessionRecord,
+    TakeRecord,
+)
+from capture.run.ledger import NAME, SCHEMA, SCHEMA_VERSION, Ledger
 
-KINDS = (SongRecord, CalibrationRecord, SessionRecord, TakeRecord)
+KINDS = (
+    SongRecord, CalibrationRecord, LawRecord, AnchorRecord, SessionRecord, TakeRecord,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -72,12 +80,44 @@ def test_a_take_is_committed_once(tmp_path: Path, made: Any) -> None:
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     Ledger.open(tmp_path).close()
     database = sqlite3.connect(tmp_path / NAME)
-    database.execute("PRAGMA user_version=2")
+    database.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
     database.close()
     for opening in (Ledger.open, Ledger.read):
         with pytest.raises(DamagedData, match="newer version") as caught:
             opening(tmp_path)
         assert caught.value.exit_code == 5
+
+
+def test_a_ledger_of_version_1_is_read_as_it_is_and_brought_up_to_date_to_be_written(
+    tmp_path: Path, made: Any
+) -> None:
+    database = sqlite3.connect(tmp_path / NAME)
+    database.executescript(SCHEMA + "PRAGMA user_version=1;")
+    database.close()
+    old = Ledger.read(tmp_path)
+    assert (old.laws(), old.anchors()) == ([], [])
+    old.close()
+    ledger = Ledger.open(tmp_path)
+    ledger.commit_take(made.take())
+    ledger.add_law(made.law(), [])
+    ledger.close()
+    ledger = Ledger.read(tmp_path)
+    assert ledger.laws() == [made.law()]
+    assert len(ledger.take_ids()) == 1
+    ledger.close()
+
+
+def test_a_law_withdraws_the_takes_that_it_shows_to_be_wrong(tmp_path: Path, made: Any) -> None:
+    ledger = Ledger.open(tmp_path)
+    takes = [made.take(number) for number in range(3)]
+    for take in takes:
+        ledger.commit_take(take)
+    ledger.add_law(made.law(drift_db=0.2), [takes[0].take_id, takes[2].take_id])
+    assert ledger.take_ids() == {takes[1].take_id}
+    assert [ledger.withdrawals(take.take_id) for take in takes] == [1, 0, 1]
+    ledger.commit_take(takes[0])  # recorded again
+    assert len(ledger.take_ids()) == 2
+    ledger.close()
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database at all " * 200, None])

@@ -59,7 +59,9 @@ def test_parquet_and_csv_and_ledger_say_the_same(filled: Ledger) -> None:
     root = filled.path.parent
     tables = manifest.of_ledger(filled, CONTROLS)
     manifest.write(root, tables)
-    assert set(tables) == {"takes", "songs", "settings", "calibrations", "sessions"}
+    assert set(tables) == {
+        "takes", "songs", "settings", "calibrations", "laws", "fingerprints", "anchors", "sessions"
+    }  # fmt: skip
     for name, (columns, rows) in tables.items():
         table = pq.read_table(root / "manifest" / f"{name}.parquet")
         assert {f.name: f.type for f in table.schema} == {n: ARROW[k] for n, k in columns.items()}
@@ -157,7 +159,7 @@ def test_any_figure_and_any_name_survive(
         captured_at=text,
     )
     columns = manifest.take_columns(CONTROLS)
-    row = manifest.take_row(take, {made.song().song_id: made.song()}, CONTROLS)
+    row = manifest.take_row(take, {made.song().song_id: made.song()}, CONTROLS, None)
     (back,) = manifest.to_arrow(columns, [row]).to_pylist()
     (line,) = csv.DictReader(io.StringIO(manifest.to_csv(columns, [row]), newline=""))
     for name, value in (("check_swap", figure), ("rms_left_dbfs", level)):

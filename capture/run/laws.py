@@ -1,0 +1,135 @@
+"""The CV's law: measured before takes and again after them, so that it brackets them all.
+
+1. Without a law that holds, one is measured before the first take. A law holds for hours and for
+   takes, as the rig profile says; the ledger remembers it from run to run.
+2. When it has run out it is measured anew, at the next turn of the knobs; and when a run has
+   recorded all that it should.
+3. The new law is compared with the one before, within the range that both were measured in. Where
+   they differ by more than the limit, the takes in between are withdrawn and recorded again: one
+   of the two laws is wrong for them, and nobody knows for which.
+4. A rig profile without a section ``calibration`` has its law taken from the profile; every row
+   says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from capture.dataset.folder import Folder
+from capture.dataset.verify import claims_of
+from capture.errors import HardwareFault
+from capture.hardware.profile import RigProfile
+from capture.model import Setting, Take
+from capture.records import LawRecord
+from capture.run import events
+from capture.run.bench import Bench
+from capture.run.ledger import Ledger
+
+MOST_REPEATS = 2
+"""How often a take may be withdrawn because the law did not hold."""
+
+
+class Laws:
+    """Whether a law must be measured, and what follows from it."""
+
+    def __init__(
+        self,
+        folder: Folder,
+        ledger: Ledger,
+        profile: RigProfile,
+        observe: events.Observer,
+    ) -> None:
+        self._folder, self._ledger, self._observe = folder, ledger, observe
+        self._facts = profile.calibration
+        self._law: LawRecord | None = None
+        self._takes = 0
+        if known := ledger.laws():
+            self._law = known[-1]
+            self._takes = len(ledger.takes_since(self._law.law_id))
+
+    @property
+    def valid(self) -> LawRecord | None:
+        """The law that holds now; None where one must be measured, or the profile's is taken."""
+        return self._law if self._facts is not None and self._worn < 1 else None
+
+    @property
+    def open(self) -> bool:
+        """Whether takes were recorded since the law was measured."""
+        return self._facts is not None and self._takes > 0
+
+    @property
+    def _worn(self) -> float:
+        """1 when the law has run out."""
+        facts, law = self._facts, self._law
+        if facts is None or law is None:
+            return 0.0
+        age = datetime.now(UTC) - datetime.fromisoformat(law.measured_at)
+        hours = age.total_seconds() / 3600
+        return max(hours / facts.valid_hours, self._takes / facts.valid_takes)
+
+    def due(self, take: Take | None, bench: Bench) -> bool:
+        """Whether a law must be measured before ``take``; before the end, where it is None."""
+        if self._facts is None:
+            return False
+        if take is None:
+            return self.open
+        if bench.law is None:
+            return True
+        # Knobs are turned for it: better when they are to be turned anyway.
+        return self._worn >= (2 if bench.stands_at(take.setting) else 1)
+
+    def landed(self) -> None:
+        """A take was committed."""
+        self._takes += 1
+
+    def renew(self, bench: Bench, temperature_c: float | None = None) -> list[str]:
+        """Measures the law. Returns the ids of the takes that were withdrawn.
+
+        ``temperature_c``: the rack's, where somebody said it.
+
+        Raises HardwareFault when it cannot be measured, or never holds.
+        """
+        facts, before = self._facts, self._law
+        assert facts is not None  # else it is never due
+        law = bench.measure_law(Setting(facts.setting), len(self._ledger.laws()) + 1)
+        law = replace(law, temperature_c=temperature_c)
+        void: list[str] = []
+        if before is not None:
+            drift_db = difference_db(before, law)
+            law = replace(law, previous_id=before.law_id, drift_db=drift_db)
+            if drift_db > facts.drift_limit_db:
+                void = [take.take_id for take in self._ledger.takes_since(before.law_id)]
+        self._ledger.add_law(law, void)
+        self._law, self._takes = law, 0
+        if void:  # their files are nobody's now
+            self._folder.sweep(claim.file for claim in claims_of(self._ledger))
+        self._observe(events.LawMeasured(law, facts.drift_limit_db, len(void)))
+        bench.adopt(law)
+        if any(self._ledger.withdrawals(take_id) > MOST_REPEATS for take_id in void):
+            raise HardwareFault(
+                f"the law of the CV did not hold, {MOST_REPEATS + 1} times: the last time it moved "
+                f"by {law.drift_db:.3g} dB (limit {facts.drift_limit_db:g}); let the unit warm up, "
+                "then run the same command again to go on"
+            )
+        return void
+
+
+def difference_db(before: LawRecord, after: LawRecord) -> float:
+    """By how much at most two laws read a gain otherwise, where the first was measured.
+
+    Both are straight lines: they differ most at one of the ends, rest or deepest reduction.
+    """
+    old, new = before.law, after.law
+    ends = (
+        (gain_db - old.gain_db_at_zero) / old.gain_db_per_fs
+        for gain_db in (0.0, before.deepest_gain_db)
+    )
+    return max(
+        abs(
+            (new.gain_db_per_fs - old.gain_db_per_fs) * cv_fs
+            + new.gain_db_at_zero
+            - old.gain_db_at_zero
+        )
+        for cv_fs in ends
+    )
