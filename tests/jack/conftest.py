@@ -39,7 +39,8 @@ grid:
   attack_ms: [{attacks}]
   release_s: [{releases}]
   ratio: [{ratios}]
-checks: {{retries: 10}}   # a machine that is not its own stalls, in real time
+# A machine that is not its own stalls, in real time; and the silences are too short on purpose.
+checks: {{retries: 10, settle_db: 60}}
 """
 
 
