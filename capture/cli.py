@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 BROKEN_PIPE_EXIT = 141
+SWITCH_S = 0.0005
 
 # Two takes are worked on at a time, each in a thread. A linear algebra library that starts threads
 # of its own for our small matrices costs twice the processor's time and saves none.
@@ -49,6 +50,8 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.
 
 def main() -> None:
     """The program."""
+    # A take's threads hand Python's lock to and fro; whoever is busy may hold it for so long only.
+    sys.setswitchinterval(SWITCH_S)
     try:
         app()
     except KeyboardInterrupt:

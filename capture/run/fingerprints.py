@@ -76,6 +76,12 @@ class Fingerprints:
             self._enrolment_id = enrolments[-1].enrolment_id
             self._model = _refined(enrolments[-1], ledger.fingerprints())
 
+    def proven(self, setting: Setting) -> bool:
+        """Whether nothing more need be proven of the setting at which the knobs stand."""
+        return not self._on or (
+            self.current is not None and Setting(self.current.setting) == setting
+        )
+
     def visit(self, bench: Bench, setting: Setting) -> None:
         """Sets the knobs and proves it. Raises HardwareFault if the sound goes on to contradict."""
         self.current = None

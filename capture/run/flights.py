@@ -113,9 +113,13 @@ class Flights:
             and self._slipped is None
             and not any(map(self._last_try, self._flying))
             and self._lost is None
-            and self._bench.stands_at(take.setting)
+            and self._stands(take)
             and not self._bench.worn(self._seconds(take))
         )
+
+    def _stands(self, take: Take) -> bool:
+        """Whether the knobs stand where ``take`` needs them, proven as far as may be."""
+        return self._bench.stands_at(take.setting) and self._fingerprints.proven(take.setting)
 
     def add(self, take: Take) -> bool:
         """Begins ``take``; returns when it has been handed over. False if the device was lost."""
@@ -123,7 +127,7 @@ class Flights:
             if not self._flying:
                 self._mend(take)
             _require_song(self._task, take, self._sound_songs)
-            if not self._bench.stands_at(take.setting):
+            if not self._stands(take):
                 self._fingerprints.visit(self._bench, take.setting)
             rate = self._bench.audio.sample_rate_hz
             settle = max(round(self._settle_s(take) * rate), gap_frames(rate))

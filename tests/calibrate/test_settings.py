@@ -45,3 +45,12 @@ def test_without_enrolment_nothing_is_claimed(desk: Desk) -> None:
     assert {take["fingerprint_verdict"] for take in takes} == {"not verifiable"}
     assert {take["knobs_confirmed"] for take in takes} == {"acknowledged"}
     assert all(take["measured_ratio"] for take in takes)
+
+
+def test_the_setting_of_the_law_is_proven_like_any_other(desk: Desk, rack: Rack) -> None:
+    rig = rack({"calibration.setting.ratio": 4})
+    plan = desk.plan(rig=rig, releases="0.1")
+    desk.ok("run", plan, "--out", "d")  # the first takes are at that very setting
+    proofs = {proof["fingerprint_id"]: proof for proof in rows(desk.folder / "d", "fingerprints")}
+    for take in rows(desk.folder / "d"):
+        assert proofs[take["fingerprint_id"]]["setting_id"] == take["setting_id"]
