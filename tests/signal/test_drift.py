@@ -236,7 +236,6 @@ def test_an_hour_is_followed_in_little_memory_and_time() -> None:
     kept = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     print(f"{speed:.0f} times real time, {kept} bytes")
-    assert speed > 100  # about 900 on an idle core
     assert kept < 300 * blocks * 4
     assert drift.from_track(meter.track()).ppm == pytest.approx(0, abs=1e-6)
 
