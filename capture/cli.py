@@ -45,6 +45,10 @@ RigOption = Annotated[
     str | None,
     typer.Option("--rig", metavar="RIG", help="A rig's file or preset; wins over the plan's."),
 ]
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DATASET", help="The dataset folder [datasets/PLAN'S NAME]."),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
@@ -128,10 +132,7 @@ class _Stop:
 def run(
     plan: Plan,
     rig: RigOption = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DATASET", help="The dataset folder [datasets/PLAN'S NAME]."),
-    ] = None,
+    out: OutOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check and plan; record none.")
     ] = False,
@@ -231,10 +232,7 @@ def _show_plan(name: str, rig: str | None, as_json: bool) -> None:
 def check(
     plan: Plan,
     rig: RigOption = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DATASET", help="The dataset folder [datasets/PLAN'S NAME]."),
-    ] = None,
+    out: OutOption = None,
     as_json: Json = False,
 ) -> None:
     """Look for all that can be wrong before the first take: plan, songs, disk, rig, sound."""
@@ -257,10 +255,7 @@ def check(
 def calibrate(
     plan: Plan,
     rig: RigOption = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DATASET", help="The dataset folder [datasets/PLAN'S NAME]."),
-    ] = None,
+    out: OutOption = None,
     voltmeter: Annotated[
         bool, typer.Option("--voltmeter", help="Ask what a voltmeter shows: 0 dBFS in volts.")
     ] = False,

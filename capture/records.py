@@ -6,9 +6,15 @@ They hold plain values only and go to JSON and back without loss; ``auto`` stays
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from capture.model import CheckResult, GainLaw, SettingSplit, Split, Value
+
+
+def utc_now() -> str:
+    """Now, as the records write it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,12 @@ import math
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import numpy as np
 
 from capture.errors import BadInput, HardwareFault, MeasurementFailed
 from capture.hardware.ports import Audio, Label, Operator, Samples
-from capture.records import AnchorRecord
+from capture.records import AnchorRecord, utc_now
 from capture.signal.levels import FULL_SCALE, codes_of
 
 TONE_HZ = 1000
@@ -174,7 +173,7 @@ def _cv(audio: Audio, operator: Operator, who: str) -> list[AnchorRecord]:
         )
     return [
         AnchorRecord(
-            "input", "cv", None, moved_v / moved_fs, volts[1], None, who, _now(), "voltmeter"
+            "input", "cv", None, moved_v / moved_fs, volts[1], None, who, utc_now(), "voltmeter"
         )
     ]
 
@@ -184,7 +183,7 @@ def _anchor(
 ) -> AnchorRecord:
     kind = "output" if direction == "output" else "input"
     dbu = _dbu(volts, level_dbfs)
-    return AnchorRecord(kind, channel, dbu, None, volts, level_dbfs, who, _now(), "voltmeter")
+    return AnchorRecord(kind, channel, dbu, None, volts, level_dbfs, who, utc_now(), "voltmeter")
 
 
 def _of(direction: str, side: str, found: list[AnchorRecord]) -> AnchorRecord | None:
@@ -203,7 +202,3 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -7,13 +7,12 @@ return's whole-frame delay is what every take is cut by; what remains of each ch
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 from capture.hardware.ports import Audio, Label
 from capture.hardware.profile import CvProfile
 from capture.model import GainLaw, canonical
-from capture.records import CalibrationRecord, ChannelDelay
+from capture.records import CalibrationRecord, ChannelDelay, utc_now
 from capture.run import probe
 from capture.signal import delay
 
@@ -65,7 +64,7 @@ def measure_latency(
     calibration_id = probe.name_of("cal", [played], canonical(figures), rate)
     return CalibrationRecord(
         calibration_id=calibration_id,
-        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        measured_at=utc_now(),
         sample_rate_hz=rate,
         latency_frames=round(delays["left"].delay_frames),
         delays=delays,

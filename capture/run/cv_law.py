@@ -7,13 +7,12 @@ CV is than the audio, and the law once more with that.
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 from capture.hardware.ports import Audio, Label
 from capture.hardware.profile import RigProfile
 from capture.model import Setting, canonical
-from capture.records import CalibrationRecord, LawRecord
+from capture.records import CalibrationRecord, LawRecord, utc_now
 from capture.run import probe
 from capture.run.calibrate import expected_law
 from capture.signal import cv_delay, gain_law
@@ -85,7 +84,7 @@ def _record(
     law_id = probe.name_of("law", played.values(), canonical(figures))
     return LawRecord(
         law_id=law_id,
-        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        measured_at=utc_now(),
         sample_rate_hz=played["staircase"].sample_rate_hz,
         setting=dict(setting),
         law=law.law,

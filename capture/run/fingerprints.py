@@ -18,7 +18,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 from capture.dataset import files
@@ -34,6 +33,7 @@ from capture.records import (
     FingerprintRecord,
     LawRecord,
     MeasuredFigure,
+    utc_now,
 )
 from capture.run import events, probe
 from capture.run.bench import Bench
@@ -116,22 +116,27 @@ class Fingerprints:
     def _probed(
         self, bench: Bench, setting: Setting, first: int
     ) -> tuple[probe.Played, Verdict, Visit]:
-        for attempt in range(first, first + TRIES):
+        played, found = self._measured(bench, setting, setting.setting_id, first)
+        return played, verdict.judge(self._expected(setting), found.features, setting), found
+
+    def _measured(
+        self, bench: Bench, setting: Setting, subject: str, first: int
+    ) -> tuple[probe.Played, Visit]:
+        """The response at ``setting``; a stream that stumbles is measured anew."""
+        last = first + TRIES - 1
+        for attempt in range(first, last + 1):
             self._stop()
-            label = Label("fingerprint", setting.setting_id, attempt)
             bench.rest(setting)
+            label = Label("fingerprint", subject, attempt)
             try:
-                played, found = probed(bench.audio, bench.calibration, bench.law, setting, label)
+                return probed(bench.audio, bench.calibration, bench.law, setting, label)
             except DeviceLost:
                 raise
             except MeasurementFailed:
-                if attempt == first + TRIES - 1:
+                if attempt == last:
                     raise
                 if not bench.measure():  # the stream may have slipped; or the device was lost
                     bench.turn(setting)
-                continue
-            expected = self._expected(setting)
-            return played, verdict.judge(expected, found.features, setting), found
         raise AssertionError  # the last attempt returns or raises
 
     def _expected(self, setting: Setting) -> greybox.Forecast | None:
@@ -150,7 +155,7 @@ class Fingerprints:
             self._model = enrol.refine(self._model, found.features, setting)
         return FingerprintRecord(
             fingerprint_id=name,
-            measured_at=_now(),
+            measured_at=utc_now(),
             setting=dict(setting),
             enrolment_id=self._enrolment_id,
             calibration_id=bench.calibration.calibration_id,
@@ -188,7 +193,7 @@ class Fingerprints:
             self._stop()
             bench.turn(setting)
             self._observe(events.EnrolmentStep(setting, len(visits) + 1))
-            one, found = self._enrolled(bench, setting)
+            one, found = self._measured(bench, setting, f"enrol-{setting.setting_id}", 1)
             played[setting.setting_id] = one
             visits.append(found)
         model = enrol.enrol(visits)
@@ -196,7 +201,7 @@ class Fingerprints:
         name = probe.name_of("enrol", played.values(), bench.calibration.law)
         record = EnrolmentRecord(
             enrolment_id=name,
-            measured_at=_now(),
+            measured_at=utc_now(),
             law_id=bench.calibration.law_id,
             settings=tuple(visit.setting.setting_id for visit in visits),
             model=model.to_json(),
@@ -207,21 +212,6 @@ class Fingerprints:
         self._ledger.add_enrolment(record)
         self._model, self._enrolment_id = model, name
         return record
-
-    def _enrolled(self, bench: Bench, setting: Setting) -> tuple[probe.Played, Visit]:
-        for attempt in range(1, TRIES + 1):
-            bench.rest(setting)
-            label = Label("fingerprint", f"enrol-{setting.setting_id}", attempt)
-            try:
-                return probed(bench.audio, bench.calibration, bench.law, setting, label)
-            except DeviceLost:
-                raise
-            except MeasurementFailed:
-                if attempt == TRIES:
-                    raise
-                if not bench.measure():
-                    bench.turn(setting)
-        raise AssertionError  # the last attempt returns or raises
 
 
 def probed(
@@ -300,7 +290,3 @@ def _write(path: Path, played: probe.Played) -> None:
         FlacWriter(part, played.sample_rate_hz, played.received.shape[1]) as writer,
     ):
         writer.write(played.received)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

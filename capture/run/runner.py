@@ -16,14 +16,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from capture.dataset import files, manifest
 from capture.errors import CaptureError, Interrupted
 from capture.hardware.ports import Rig
 from capture.model import Take
-from capture.records import LawRecord, SessionRecord, TakeRecord
+from capture.records import LawRecord, SessionRecord, TakeRecord, utc_now
 from capture.run import events
 from capture.run.attempt import Attempt, discard
 from capture.run.bench import Bench
@@ -198,11 +197,6 @@ def _record_of(
 
 def _confirmed(flight: Flight) -> bool:
     return flight.fingerprint is not None and flight.fingerprint.verdict == "confirmed"
-
-
-def utc_now() -> str:
-    """Now, as the records write it."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _start(job: Job, left: list[Take]) -> None:

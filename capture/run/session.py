@@ -27,12 +27,12 @@ from capture.model import SongRecord, canonical
 from capture.plan.expand import Expansion, PlannedSong, expand
 from capture.plan.spec import PlanSpec
 from capture.plan.summary import Timing, summarize
-from capture.records import SessionRecord
+from capture.records import SessionRecord, utc_now
 from capture.run import begun, changes, cv_law, events
 from capture.run.asked import Asked
 from capture.run.flights import Task
 from capture.run.ledger import Ledger
-from capture.run.runner import Job, utc_now
+from capture.run.runner import Job
 from capture.signal import delay, marker
 from capture.signal.fingerprint import probe as fingerprint
 from capture.songs.ingest import Prepared, prepare
