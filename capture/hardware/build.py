@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from capture.errors import HardwareFault
-from capture.hardware.ports import Audio, Knobs, Rig
-from capture.hardware.profile import RigProfile
+from collections.abc import Sequence
 
-
-def missing_drivers(profile: RigProfile) -> list[str]:
-    """A sentence for each driver that the profile names and this version does not have."""
-    manual = [name for name, control in profile.controls.items() if control.driver == "manual"]
-    if not manual:
-        return []
-    return [
-        f"rig {profile.name}: the driver 'manual' ({', '.join(manual)}) is not in this version of "
-        "capture; the rig can be planned for, not run (try --rig simulated)"
-    ]
-
-
-def require_drivers(profile: RigProfile) -> None:
-    """Raises HardwareFault for all missing drivers at once."""
-    missing = missing_drivers(profile)
-    if missing:
-        raise HardwareFault(*missing)
+from capture.errors import BadInput, HardwareFault
+from capture.hardware.dynamixel_facts import DynamixelFacts
+from capture.hardware.gcode_facts import GcodeFacts
+from capture.hardware.knobs.panel import Panel, Part
+from capture.hardware.modbus_facts import ModbusFacts
+from capture.hardware.ports import Audio, Knobs, Operator, Rig, Turn
+from capture.hardware.profile import MOTORS, RigProfile
 
 
 def device_faults(profile: RigProfile) -> list[str]:
@@ -38,14 +26,32 @@ def device_faults(profile: RigProfile) -> list[str]:
     return []
 
 
-def open_rig(profile: RigProfile) -> Rig:
-    """Opens the rig. Raises HardwareFault."""
-    require_drivers(profile)
+def driver_faults(profile: RigProfile) -> list[str]:
+    """A sentence for each driver of knobs whose serial port is not there."""
+    from capture.hardware.serial_ports import find
+
+    messages: list[str] = []
+    for driver in MOTORS:
+        if (facts := profile.facts_of(driver)) and profile.turned_by(driver):
+            try:
+                find(facts.port)
+            except HardwareFault as fault:
+                messages += fault.messages
+    return messages
+
+
+def open_rig(profile: RigProfile, operator: Operator | None = None) -> Rig:
+    """Opens the rig. ``operator``: who turns the knobs that no motor turns; without one, nobody.
+
+    Raises HardwareFault.
+    """
     if profile.simulated:
         from capture.hardware.simulated import open_simulated
 
-        return open_simulated(profile)
-    return Rig(lambda: _audio(profile), _knobs(profile))
+        rig = open_simulated(profile)
+        rig.knobs = _panel(profile, operator, rig.knobs)
+        return rig
+    return Rig(lambda: _audio(profile), _panel(profile, operator, _rack(profile)))
 
 
 def _audio(profile: RigProfile) -> Audio:
@@ -54,9 +60,60 @@ def _audio(profile: RigProfile) -> Audio:
     return PortAudioAudio(profile.audio)
 
 
-def _knobs(profile: RigProfile) -> Knobs:
-    """The knobs beside a real interface: those of the simulated rack (checked: it has some)."""
+def _rack(profile: RigProfile) -> Knobs | None:
+    """The knobs of the simulated rack, where the rig has one."""
+    if profile.rack is None:
+        return None
     from capture.hardware.rack.knobs import RackKnobs
 
-    assert profile.rack is not None  # checked with the profile
     return RackKnobs(profile.rack.control_port)
+
+
+def _panel(profile: RigProfile, operator: Operator | None, unit: Knobs | None) -> Knobs:
+    """Motors first, then the person; a simulated unit last, told of all controls."""
+    parts: list[Part] = []
+    try:
+        for driver in MOTORS:
+            if controls := profile.turned_by(driver):
+                parts.append(Part(_motors(profile, driver), [c.name for c in controls]))
+        if controls := profile.turned_by("manual"):
+            from capture.hardware.knobs.manual import ManualKnobs
+
+            hand = ManualKnobs(controls, operator or Nobody())
+            parts.append(Part(hand, [control.name for control in controls]))
+        if unit is not None:
+            parts.append(Part(unit, list(profile.controls)))
+    except BaseException:
+        Panel(parts).close()
+        raise
+    return Panel(parts)
+
+
+def _motors(profile: RigProfile, driver: str) -> Knobs:
+    controls, facts = profile.turned_by(driver), profile.facts_of(driver)
+    match facts:
+        case GcodeFacts():
+            from capture.hardware.knobs.gcode.driver import GcodeKnobs
+
+            return GcodeKnobs(facts, controls)
+        case ModbusFacts():
+            from capture.hardware.knobs.modbus import ModbusKnobs
+
+            return ModbusKnobs(facts, controls)
+        case DynamixelFacts():
+            from capture.hardware.knobs.dynamixel import DynamixelKnobs
+
+            return DynamixelKnobs(facts, controls)
+        case None:
+            raise AssertionError(driver)  # checked with the profile
+
+
+class Nobody:
+    """The operator of a command that asks nobody."""
+
+    def ask(self, question: str) -> str:
+        raise BadInput(f"nobody is there to answer: {question}")
+
+    def turn(self, turns: Sequence[Turn], panel: Sequence[Turn]) -> None:
+        names = ", ".join(turn.control.name for turn in turns)
+        raise HardwareFault(f"nobody is there to turn {names}")

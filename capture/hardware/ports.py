@@ -6,14 +6,14 @@ recording is an interval of that count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.model import Setting
+from capture.model import Control, Setting, Value
 
 Samples = NDArray[np.int32]
 """Converter values, shape (frames, channels): 24 bits, left-justified; full scale is 2**31."""
@@ -26,7 +26,7 @@ class Label:
     ``attempt`` is 1-based: a take that is recorded again is a new recording.
     """
 
-    purpose: Literal["latency", "law", "fingerprint", "take", "check"]
+    purpose: Literal["latency", "law", "fingerprint", "take", "check", "warm_up"]
     subject: str
     attempt: int = 1
 
@@ -126,26 +126,66 @@ class Audio(Protocol):
     def close(self) -> None: ...
 
 
+Confirmed = Literal["told", "acknowledged", "read_back", "measured"]
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
     """How far it is known that the knobs stand where they should.
 
     told: somebody was told; acknowledged: the device said yes; read_back: the device reports
-    ``position``; measured: the sound proves it.
+    ``position``; measured: the sound proves it. ``waited_s``: how long a person was waited for.
     """
 
-    confirmed: Literal["told", "acknowledged", "read_back", "measured"]
+    confirmed: Confirmed
     position: Setting | None = None
+    waited_s: float = 0.0
 
 
 class Knobs(Protocol):
     """Whatever turns the knobs: a person, a motor, a simulation."""
 
     def set(self, setting: Setting) -> Proof:
-        """Turns every control to ``setting``. Raises HardwareFault when it cannot."""
+        """Turns every control to ``setting``.
+
+        Raises HardwareFault when it cannot, Declined when a person will not.
+        """
+        ...
+
+    def verify(self, setting: Setting) -> Proof:
+        """Asks once more where they stand, as far as that can be asked, and turns nothing.
+
+        Raises HardwareFault when they do not stand at ``setting``, or nobody knows any more.
+        """
+        ...
+
+    def forget(self) -> None:
+        """There is reason to doubt where they stand: the next ``set`` takes nothing for granted."""
         ...
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One control for a person to turn. ``before`` is None where nobody knows how it stands."""
+
+    control: Control
+    before: Value | None
+    after: Value
+
+
+class Declined(Exception):
+    """The person at the rack does not set the knobs.
+
+    skip: not now; impossible: never, for ``reason``; back: at the setting before, the knobs stood
+    wrong.
+    """
+
+    def __init__(self, what: Literal["skip", "impossible", "back"], reason: str = "") -> None:
+        super().__init__(what, reason)
+        self.what = what
+        self.reason = reason
 
 
 class Operator(Protocol):
@@ -153,6 +193,14 @@ class Operator(Protocol):
 
     def ask(self, question: str) -> str:
         """The answer, without blanks around it. Raises BadInput when nobody is there."""
+        ...
+
+    def turn(self, turns: Sequence[Turn], panel: Sequence[Turn]) -> None:
+        """Has the knobs turned; returns when the person says that they stand so.
+
+        ``turns`` are those that change, ``panel`` is every control that a person turns. Raises
+        Declined, and Interrupted when the program is asked to stop or nobody is there.
+        """
         ...
 
 

@@ -12,6 +12,9 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from capture.documents import PositionValue, SchemaVersion, Strict, nearest
 from capture.errors import DocumentFaults, Fault
+from capture.hardware.dynamixel_facts import DynamixelFacts
+from capture.hardware.gcode_facts import GcodeFacts
+from capture.hardware.modbus_facts import ModbusFacts
 from capture.hardware.simulation import Simulation
 from capture.model import Control, Position, Value, base_name, format_value
 
@@ -100,6 +103,10 @@ class CvProfile(Strict):
         return value
 
 
+MOTORS = ("gcode", "modbus", "dynamixel")
+"""Drivers that turn knobs by motor; each has a section of its name."""
+
+
 def _position(data: object) -> object:
     return cast(object, data) if isinstance(data, dict) else {"value": data}
 
@@ -116,7 +123,7 @@ class ControlProfile(Strict):
     """A knob or switch: ``positions`` in panel order, or ``range`` with a ``step``."""
 
     unit: str
-    driver: Literal["simulated", "manual"]
+    driver: Literal["simulated", "manual", "gcode", "modbus", "dynamixel"]
     positions: list[Annotated[PositionProfile, BeforeValidator(_position)]] | None = None
     range: tuple[Bound, Bound] | None = None
     step: Annotated[float, Field(gt=0)] | None = None
@@ -139,10 +146,14 @@ class ControlProfile(Strict):
 
 
 class Settle(Strict):
-    """Silence, in seconds, for the unit to come to rest: after opening, and before each take."""
+    """Silence, in seconds, for the unit to come to rest: after opening, and before each take.
+
+    ``warm_up_s``: before anything is measured, noise is played for so long.
+    """
 
     after_open_s: Seconds = 0.5
     between_takes_s: Seconds = 6.0
+    warm_up_s: Annotated[float, Field(ge=0, le=86400)] = 0.0
 
 
 class CalibrationProfile(Strict):
@@ -189,7 +200,10 @@ class RackFacts(Strict):
 
 
 class RigProfile(Strict):
-    """A rig: one YAML file in ``rigs/`` or of the user's."""
+    """A rig: one YAML file in ``rigs/`` or of the user's.
+
+    ``wait_for_room_s``: how long a session waits for room on a disk that is full.
+    """
 
     schema_version: SchemaVersion
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
@@ -197,9 +211,13 @@ class RigProfile(Strict):
     cv: CvProfile
     controls: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ControlProfile]
     settle: Settle = Settle()
+    wait_for_room_s: Annotated[float, Field(ge=0, le=1_000_000)] = 86400.0
     calibration: CalibrationProfile | None = None
     simulation: Simulation | None = None
     rack: RackFacts | None = None
+    gcode: GcodeFacts | None = None
+    modbus: ModbusFacts | None = None
+    dynamixel: DynamixelFacts | None = None
 
     @property
     def simulated(self) -> bool:
@@ -209,6 +227,14 @@ class RigProfile(Strict):
     def control_values(self) -> tuple[Control, ...]:
         """The controls as the planner knows them, in the profile's order."""
         return tuple(_control(name, profile) for name, profile in self.controls.items())
+
+    def turned_by(self, driver: str) -> list[Control]:
+        """The controls that a driver turns, in the profile's order."""
+        return [
+            control
+            for control in self.control_values
+            if self.controls[control.name].driver == driver
+        ]
 
     def settle_s(self, setting: Mapping[str, Value]) -> float:
         """The silence that is needed before anything is measured at ``setting``."""
@@ -229,7 +255,7 @@ class RigProfile(Strict):
             faults.append(Fault(("audio", "driver"), "simulated needs a section simulation"))
         if self.simulated and self.simulation is not None:
             faults += self.simulation.rack_only()
-        faults += self._without_rack()
+        faults += self._without_rack() + self._motors()
         if self.calibration:
             faults += self.calibration.faults(self.control_values)
         for name, profile in self.controls.items():
@@ -237,10 +263,26 @@ class RigProfile(Strict):
             if clash:
                 message = f"differs from {clash[0]} in its unit only; give it another name"
                 faults.append(Fault(("controls", name), message))
-            if self.simulation and profile.driver == "simulated":
+            if self.simulation and (self.simulated or profile.driver == "simulated"):
                 faults += self.simulation.faults_of(name, _control(name, profile))
         if faults:
             raise DocumentFaults(faults)
+
+    def _motors(self) -> list[Fault]:
+        """Where a driver's section does not fit the controls that it turns."""
+        found: list[Fault] = []
+        for driver in MOTORS:
+            facts, controls = self.facts_of(driver), self.turned_by(driver)
+            if facts is not None:
+                found += facts.faults(controls)
+            elif controls:
+                message = f"{driver} needs a section {driver}"
+                found.append(Fault(("controls", controls[0].name, "driver"), message))
+        return found
+
+    def facts_of(self, driver: str) -> GcodeFacts | ModbusFacts | DynamixelFacts | None:
+        """The section of a driver that has one of its name."""
+        return {"gcode": self.gcode, "modbus": self.modbus, "dynamixel": self.dynamixel}[driver]
 
     def _without_rack(self) -> list[Fault]:
         """Simulated knobs beside a real interface are those of a rack of its own."""

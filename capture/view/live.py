@@ -20,7 +20,10 @@ Peaks = tuple[float | None, float | None, float | None]
 
 
 class LiveView:
-    """Redraws a panel as events come; lasting lines scroll above it."""
+    """Redraws a panel as events come; lasting lines scroll above it.
+
+    Who wants the terminal for something else closes it first: the next event draws it again.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -29,12 +32,21 @@ class LiveView:
         self._attempt = 1
         self._step = "reading the songs"
         self._peaks: Peaks = (None, None, None)
-        self._live = Live(
-            console=console, get_renderable=self._draw, refresh_per_second=8, transient=True
-        )
-        self._live.start()
+        self._live: Live | None = None
+        self._open()
+
+    def _open(self) -> None:
+        if self._live is None:
+            self._live = Live(
+                console=self._console,
+                get_renderable=self._draw,
+                refresh_per_second=8,
+                transient=True,
+            )
+            self._live.start()
 
     def __call__(self, event: events.Event) -> None:
+        self._open()
         self._progress.add(event)
         match event:
             case events.SongStep(song, step):
@@ -54,7 +66,9 @@ class LiveView:
                     self._console.print(line, markup=False, highlight=False)
 
     def close(self) -> None:
-        self._live.stop()
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
     def _draw(self) -> RenderableType:
         if self._take is None:

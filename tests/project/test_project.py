@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CAPTURE = Path(sys.executable).with_name("capture")
 HEAVY = (
+    "apprise",
     "numpy",
     "scipy",
     "soundfile",
