@@ -251,6 +251,8 @@ class CheckLimits:
     click_warn_db: Annotated[float, Ge(0), Le(200)] = 22.0
     crosstalk_db: Annotated[float, Ge(-200), Le(0)] = -30.0
     crosstalk_warn_db: Annotated[float, Ge(-200), Le(0)] = -50.0
+    cv_delay_frames: Annotated[float, Ge(0), Le(1000)] = 0.6
+    cv_delay_warn_frames: Annotated[float, Ge(0), Le(1000)] = 0.3
     cv_lag_frames: Annotated[float, Ge(0), Le(1000)] = 4.0
     cv_lag_warn_frames: Annotated[float, Ge(0), Le(1000)] = 2.0
     cv_scatter_db: Annotated[float, Ge(0), Le(60)] = 0.3
@@ -261,6 +263,9 @@ class CheckLimits:
     cv_coupling_hz: Annotated[float, Ge(0), Le(100)] = 0.005
     cv_clip_db: Annotated[float, Ge(0), Le(60)] = 0.1
     settle_db: Annotated[float, Ge(0), Le(60)] = 0.1
+
+
+Verdict = Literal["pass", "warn", "fail", "unverified"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +280,7 @@ class CheckResult:
     name: str
     figure: float | None
     limit: float | None
-    verdict: Literal["pass", "warn", "fail", "unverified"]
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)

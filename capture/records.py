@@ -21,8 +21,8 @@ def utc_now() -> str:
 class ChannelDelay:
     """The measured delay of one input: how much later it is than what was sent.
 
-    The band in which it holds is ``low_hz`` to ``high_hz``; ``uncertainty_frames`` is one
-    standard deviation.
+    The band in which it holds is ``low_hz`` to ``high_hz``. ``gain_db``: how much louder it is,
+    about 1 kHz; null where it was not measured. Each uncertainty is one standard deviation.
     """
 
     delay_frames: float
@@ -31,6 +31,8 @@ class ChannelDelay:
     peak_to_rms: float
     low_hz: float
     high_hz: float
+    gain_db: float | None = None
+    gain_uncertainty_db: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,53 @@ class CalibrationRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class LawStep:
+    """One level of the staircase as it was read; ``left_out`` is the reason, null where it counts.
+
+    ``cv_fs``: the CV as the tone sees it. ``residual_db``: the gain less what the line says.
+    """
+
+    level_dbfs: float
+    gain_left_db: float
+    gain_right_db: float
+    cv_fs: float
+    residual_db: float
+    left_out: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoudProbe:
+    """The latency's probe once more, at the setting of the law: loud, so that the unit works.
+
+    ``level_dbfs``: its peak as it was sent, after the plan's ``send_gain_db``; gains count from
+    before that. ``deepest_gain_db``: by the CV. ``shift_frames``: how much later each input is than
+    under the quiet probe of ``calibration_id``.
+    """
+
+    level_dbfs: float
+    send_gain_db: float
+    deepest_gain_db: float
+    calibration_id: str
+    delays: dict[str, ChannelDelay]
+    shift_frames: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class LevelCheck:
+    """Whether a gain of the plan is what was measured; run/levels.py says how.
+
+    ``measured_db`` is null where it could not be.
+    """
+
+    name: Literal["send", "return_left", "return_right"]
+    planned_db: float
+    measured_db: float | None
+    uncertainty_db: float | None
+    verdict: Literal["verified", "differs", "not verifiable"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class LawRecord:
     """The CV's law as it was measured on the unit, at one ``setting``; signal/gain_law.py says how.
 
@@ -61,12 +110,18 @@ class LawRecord:
     measured. ``previous_id`` is the law before, and ``drift_db`` by how much at most this one reads
     a gain otherwise, within the range that the former was measured in; null for the first.
 
-    Each uncertainty is one standard deviation. ``accuracy_db``: what is left, rms, from rest to
-    ``deepest_gain_db``. ``rest_v``: the voltage at rest, from which the gain counts. ``static_*``:
-    what unit and returns do to a signal that is not compressed. ``tracking_db``: what the two
-    channels are off each other at the deepest. ``slope_ratio``: measured over expected.
-    ``cv_delay_frames``: how much later the CV is than the left return. ``corner_hz``: of a CV input
-    that is AC-coupled, else null. All figures, step by step, are in its ``record.json``.
+    Each uncertainty is one standard deviation, ``covariance_db2_per_fs`` that of slope and offset.
+    ``accuracy_db``: what is left, rms, from rest to ``deepest_gain_db``. ``rest_v``: the voltage at
+    rest, from which the gain counts; ``rest_noise_v``: its RMS about it. ``static_*``: what unit
+    and returns do to a signal that is not compressed. ``tracking_db``: what the two channels are
+    off each other at the deepest. ``slope_ratio``: measured over expected.
+
+    ``cv_delay_frames``: how much later the CV is than the left return; ``cv_delay_reduction_db``:
+    how far the gain moved while that was measured; ``cv_delay_left_db``: what it left unexplained.
+    ``corner_hz``: of a CV input that is AC-coupled, else null; its uncertainty says how low a
+    corner would have been seen. ``levels``: the gains of the plan; ``level_drift_db``: how far what
+    was measured of them has moved since the law before. What has a default is null in older
+    records.
     """
 
     law_id: str
@@ -100,6 +155,18 @@ class LawRecord:
     drift_db: float | None
     files: dict[str, str]
     algorithm_version: str
+    covariance_db2_per_fs: float | None = None
+    deepest_cv_fs: float | None = None
+    rest_noise_v: float | None = None
+    static_uncertainty_db: float | None = None
+    slope_left_db_per_fs: float | None = None
+    slope_right_db_per_fs: float | None = None
+    cv_delay_reduction_db: float | None = None
+    cv_delay_left_db: float | None = None
+    readings: tuple[LawStep, ...] = ()
+    loud: LoudProbe | None = None
+    levels: tuple[LevelCheck, ...] = ()
+    level_drift_db: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,34 +237,53 @@ class FingerprintRecord:
 
 @dataclass(frozen=True, slots=True)
 class AnchorRecord:
-    """What full scale is at one channel: who measured it, when, how.
+    """What full scale is at one channel: who measured it, when, how (``method``).
 
     Audio: ``dbu`` of a full-scale sine, from ``volts`` (rms) at a tone of ``level_dbfs``. CV:
-    ``volts_per_fs``.
+    ``volts_per_fs``. Of the rig profile's own, which were not measured, ``volts`` is null.
     """
 
     direction: Literal["output", "input"]
     channel: str
     dbu: float | None
     volts_per_fs: float | None
-    volts: float
+    volts: float | None
     level_dbfs: float | None
     measured_by: str
     measured_at: str
     method: str
+
+    @property
+    def measured(self) -> bool:
+        return self.volts is not None
+
+
+@dataclass(frozen=True, slots=True)
+class VisitRecord:
+    """The knobs were set. ``waited_s``: how long a person was waited for.
+
+    ``read_back``: where the drivers that can tell say that they stand.
+    """
+
+    setting: dict[str, Value]
+    set_at: str
+    confirmed: Literal["told", "acknowledged", "read_back", "measured"]
+    read_back: dict[str, Value] | None
+    waited_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
     """One run of the program on the dataset. Times are UTC, ISO 8601.
 
-    ``outcome`` is null while it runs, and after a crash. ``fault`` is the message that ended it.
+    ``outcome`` is null while it runs, and after a crash; skipped: a person put takes off.
+    ``fault`` is the message that ended it.
     """
 
     session_id: str
     started_at: str
     ended_at: str | None
-    outcome: Literal["finished", "limit", "interrupted", "fault"] | None
+    outcome: Literal["finished", "limit", "skipped", "interrupted", "fault"] | None
     fault: str | None
     plan_sha256: str
     rig_sha256: str
@@ -211,9 +297,10 @@ class TakeRecord:
     ``status`` is ``captured``, or ``rejected`` when it failed its checks every time; then the
     files are the last attempt's, under ``evidence/rejected/``. ``markers_file`` holds all inputs
     around the marker before the take, then around the one after it; null in takes recorded before
-    there were markers. ``cv_corner_hz`` and ``cv_offset_fs`` are those of a CV input that is
-    AC-coupled, and null where it is not. Delays are those that remain after
-    the cut at ``latency_frames``: positive means that the channel is later than frame 0.
+    there were markers. ``cv_corner_hz``, ``cv_offset_fs`` and ``cv_start_fs`` are those of a CV
+    input that is AC-coupled (docs/measurements.md), and null where it is not. Delays are those that
+    remain after the cut at ``latency_frames``: positive means that the channel is later than frame
+    0.
     """
 
     take_id: str
@@ -261,3 +348,4 @@ class TakeRecord:
     delay_cv_frames: float | None = None
     cv_corner_hz: float | None = None
     cv_offset_fs: float | None = None
+    cv_start_fs: float | None = None

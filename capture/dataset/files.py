@@ -11,10 +11,11 @@ import contextlib
 import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Generator, Mapping
 from pathlib import Path
 
-from capture.errors import StorageRefused
+from capture.errors import NoRoom, StorageRefused
 
 PART = ".part"
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -80,7 +81,24 @@ def writing(target: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageRefused(f"{target}: {_refusal(error)}") from error
+        kind = NoRoom if error.errno in NO_ROOM else StorageRefused
+        raise kind(f"{target}: {_refusal(error)}") from error
+
+
+def has_room(folder: Path, needed_bytes: int) -> bool:
+    """Whether so much can be written into ``folder``: free space, quotas and limits as they are."""
+    trial = folder / f".room{PART}"
+    try:
+        with trial.open("wb") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, needed_bytes)
+            else:
+                return shutil.disk_usage(folder).free >= needed_bytes
+    except OSError:
+        return False
+    finally:
+        trial.unlink(missing_ok=True)
+    return True
 
 
 def _refusal(error: OSError) -> str:

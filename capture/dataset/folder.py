@@ -101,14 +101,18 @@ class Folder:
         """Moves every audio file that no row claims to ``lost+found/``; returns their names."""
         known = set(claimed)
         strays = [name for name in self.audio_files() if name not in known]
-        for name in strays:
+        self.lose(strays)
+        return strays
+
+    def lose(self, names: Iterable[str]) -> None:
+        """Moves files that are nobody's now to ``lost+found/``."""
+        for name in names:
             target = self.root / LOST / name
             for number in range(1, 1_000_000):
                 if not target.exists():
                     break
                 target = target.with_name(f"{Path(name).name}.{number}")
             files.commit({self.root / name: target})
-        return strays
 
 
 @contextlib.contextmanager

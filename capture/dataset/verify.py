@@ -112,7 +112,7 @@ def verify(
         if claim.file in seen:
             damage.append(Damage("disagrees", claim.file, "is claimed by two rows"))
         seen.add(claim.file)
-        found = _check(folder.root, claim)
+        found = check(folder.root, claim)
         if found:
             damage.append(found)
         if found is None:
@@ -146,7 +146,7 @@ def verify(
     )
 
 
-def _check(root: Path, claim: Claim) -> Damage | None:
+def check(root: Path, claim: Claim) -> Damage | None:
     path = root / claim.file
     if ".." in Path(claim.file).parts or Path(claim.file).is_absolute():
         return Damage("disagrees", claim.file, "the row's path leads out of the dataset")

@@ -12,6 +12,7 @@ means in a rack that is a process of its own: ``rack/stream.py``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, cast
 
@@ -157,6 +158,10 @@ class CvFacts(Strict):
     warming_percent: Annotated[float, Field(ge=-50, le=100)] = 0.0
     warming_s: Annotated[float, Field(gt=0, le=1e6)] = 1800.0
     includes_makeup: bool = True
+
+    def warmth(self, seconds: float) -> float:
+        """By which factor the voltage has grown so many seconds after the unit was switched on."""
+        return 1 - self.warming_percent / 100 * math.expm1(-seconds / self.warming_s)
 
 
 class Ok(Strict):

@@ -1,8 +1,9 @@
 """Level anchors by voltmeter: what 0 dBFS is in volts, channel by channel, asked of a person.
 
 A tone plays until the person has typed what the meter shows. An output's anchor follows from the
-level that is sent; an input's from the level that is recorded at the same time. The CV input is
-measured at two voltages, with the unit at rest and at work: an offset cancels.
+level that is sent; an input's from the level that is recorded at the same time, the loopback's
+where there is one. The CV input is measured at two voltages, with the unit at rest and at work: an
+offset cancels. What then holds is said in ``levels``.
 
 0 dBu is 0.7746 V rms; 0 dBFS is a sine whose peak is full scale.
 """
@@ -98,25 +99,33 @@ class Tone:
         return float(np.mean(self._last_second(name)))
 
 
-def measure(audio: Audio, operator: Operator) -> list[AnchorRecord]:
+def measure(audio: Audio, operator: Operator, *, dc_cv: bool) -> Iterator[AnchorRecord]:
     """Asks for every anchor, one after the other; an empty answer leaves one out.
 
-    The knobs must stand where the tone compresses: that is what moves the CV.
-    Raises BadInput after ``TRIES`` answers that make no sense, HardwareFault.
+    Each is handed out as soon as it is known. The knobs must stand where the tone compresses: that
+    is what moves the CV, which is asked for only if its input is DC-coupled (``dc_cv``). Raises
+    BadInput after ``TRIES`` answers that make no sense, HardwareFault.
     """
     who = operator.ask("Who measures, and with what instrument?") or "not said"
-    found: list[AnchorRecord] = []
+    sides: dict[str, AnchorRecord | None] = {"output": None, "input": None}
     for side in ("left", "right"):
         with Tone(audio, (side,)) as tone:
             place = f"the {side} send, the compressor connected"
-            volts = _volts(operator, place, LEVEL_DBFS, _of("output", side, found))
+            volts = _volts(operator, place, LEVEL_DBFS, sides["output"])
             if volts is not None:
-                found.append(_anchor("output", side, volts, LEVEL_DBFS, who))
-            ask_level = tone.level_dbfs(side)
-            volts = _volts(operator, f"the {side} return", ask_level, _of("input", side, found))
+                sides["output"] = _anchor("output", side, volts, LEVEL_DBFS, who)
+                yield sides["output"]
+            volts = _volts(operator, f"the {side} return", tone.level_dbfs(side), sides["input"])
             if volts is not None:
-                found.append(_anchor("input", side, volts, tone.level_dbfs(side), who))
-    return found + _cv(audio, operator, who)
+                sides["input"] = _anchor("input", side, volts, tone.level_dbfs(side), who)
+                yield sides["input"]
+            if side == "left" and "loopback" in audio.inputs:
+                place, level_dbfs = "the loopback's input", tone.level_dbfs("loopback")
+                volts = _volts(operator, place, level_dbfs, None)
+                if volts is not None:
+                    yield _anchor("input", "loopback", volts, level_dbfs, who)
+    if dc_cv:
+        yield from _cv(audio, operator, who)
 
 
 def _volts(
@@ -150,7 +159,7 @@ def _refused(volts: float | None, level_dbfs: float, other: AnchorRecord | None)
     return None
 
 
-def _cv(audio: Audio, operator: Operator, who: str) -> list[AnchorRecord]:
+def _cv(audio: Audio, operator: Operator, who: str) -> Iterator[AnchorRecord]:
     volts: list[float] = []
     means: list[float] = []
     for outputs, state in (((), "at rest"), (("left", "right"), "compressing")):
@@ -159,7 +168,7 @@ def _cv(audio: Audio, operator: Operator, who: str) -> list[AnchorRecord]:
                 f"The unit is {state}. DC volts at the CV input (empty: leave out)?"
             )
             if not answer:
-                return []
+                return
             value = _number(answer)
             if value is None:
                 raise BadInput(f"anchors: {answer}: is no voltage; write a number such as -0.512")
@@ -171,11 +180,9 @@ def _cv(audio: Audio, operator: Operator, who: str) -> list[AnchorRecord]:
             f"anchors: the CV moved by {moved_v:.4g} V, and by {moved_fs:.4g} of full scale in the "
             "recording: too little, or the other way; see to the knobs, the wiring, the polarity"
         )
-    return [
-        AnchorRecord(
-            "input", "cv", None, moved_v / moved_fs, volts[1], None, who, utc_now(), "voltmeter"
-        )
-    ]
+    yield AnchorRecord(
+        "input", "cv", None, moved_v / moved_fs, volts[1], None, who, utc_now(), "voltmeter"
+    )
 
 
 def _anchor(
@@ -184,12 +191,6 @@ def _anchor(
     kind = "output" if direction == "output" else "input"
     dbu = _dbu(volts, level_dbfs)
     return AnchorRecord(kind, channel, dbu, None, volts, level_dbfs, who, utc_now(), "voltmeter")
-
-
-def _of(direction: str, side: str, found: list[AnchorRecord]) -> AnchorRecord | None:
-    """The same direction's anchor on the other side, if it was measured."""
-    matching = (a for a in found if a.direction == direction and a.channel != side)
-    return next(matching, None)
 
 
 def _dbu(volts: float, level_dbfs: float) -> float:

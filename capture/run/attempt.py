@@ -12,27 +12,36 @@ from dataclasses import dataclass, replace
 
 from capture.dataset import files
 from capture.errors import MeasurementFailed
-from capture.hardware.ports import Audio, Interval, Label, Samples
-from capture.model import CheckLimits, CheckResult, Take
+from capture.hardware.ports import Audio, Interval, Label
+from capture.model import CheckLimits, CheckResult, Take, Verdict
 from capture.records import CalibrationRecord, LawRecord
-from capture.run.control_voltage import ControlVoltage
+from capture.run import markers
+from capture.run.listener import Listener
+from capture.run.markers import MARKED
 from capture.run.recorder import Parts, Recorded, Route, record
-from capture.signal import marker
 from capture.signal.checks import Peaks, TakeMeter
-from capture.signal.levels import FULL_SCALE
+from capture.signal.fingerprint import passive
+from capture.signal.fingerprint.passive import Watch
+from capture.signal.fingerprint.stretches import Heard
 
 STREAM = ("stream_flags", "clock_frames", "marker_head_frames", "marker_tail_frames", "pilot_db")
-MARKED = ("left", "right")
+KNOBS = "knobs_log10"
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A recorded take, and what was found out about it. Its files have their temporary names."""
+    """A recorded take, and what was found out about it. Its files have their temporary names.
+
+    ``cv_start_fs``: see ``TakeRecord``. ``seen``: what the music says of the knobs; None where the
+    unit is not enrolled.
+    """
 
     parts: Parts
     meter: TakeMeter
     interval: Interval
     checks: tuple[CheckResult, ...]
+    cv_start_fs: float | None
+    seen: Watch | None
 
     @property
     def failed(self) -> tuple[CheckResult, ...]:
@@ -41,6 +50,11 @@ class Attempt:
     @property
     def stream_failed(self) -> bool:
         return any(check.name in STREAM for check in self.failed)
+
+    @property
+    def knobs(self) -> Verdict:
+        """What the music says of the knobs."""
+        return next(check.verdict for check in self.checks if check.name == KNOBS)
 
 
 def attempt(
@@ -52,36 +66,40 @@ def attempt(
     calibration: CalibrationRecord,
     law: LawRecord | None,
     limits: CheckLimits,
+    watch: Callable[[Heard], Watch] | None,
+    overruled: bool,
     handed_over: Callable[[], None],
     progress: Callable[[int, Peaks], None],
 ) -> Attempt:
     """Records ``take``. Raises DeviceLost, StorageRefused, DamagedData, and what ``progress`` does.
 
-    Where it raises, no file is left.
+    Where it raises, no file is left. ``watch``: looks whether the knobs were moved; ``overruled``:
+    it has said so of this take before, and a probe has said otherwise since.
     """
-    meter = TakeMeter(audio.sample_rate_hz, calibration.law)
-    control = ControlVoltage(law, audio.sample_rate_hz)
+    listener = Listener(audio.sample_rate_hz, take.frames, calibration.law, law)
     label = Label("take", take.take_id, number)
     with files.writing(parts.output):
         try:
             for part in (parts.output, parts.cv, parts.markers):
                 files.make_folder(part.parent)
-            found = record(audio, route, label, parts, meter, control, handed_over, progress)
+            found = record(audio, route, label, parts, listener, handed_over, progress)
         except BaseException:
             discard(parts)
             raise
     left = {n: calibration.delays[n].delay_frames - calibration.latency_frames for n in MARKED}
+    seen = watch(listener.stretches.heard()) if watch else None
     checks = (
-        *_stream(audio, found, left, limits),
-        *meter.verdicts(
+        *_stream(audio, found, calibration, limits),
+        *listener.meter.verdicts(
             take.frames,
             [left[name] for name in MARKED],
             limits,
-            control.rest_fs,
-            found.cv_before_fs,
+            listener.rest_cv_fs,
+            listener.cv_before_fs,
         ),
+        *passive.verdicts(seen, overruled),
     )
-    return Attempt(parts, meter, found.interval, checks)
+    return Attempt(parts, listener.meter, found.interval, checks, listener.cv_start_fs, seen)
 
 
 def discard(parts: Parts) -> None:
@@ -91,17 +109,14 @@ def discard(parts: Parts) -> None:
 
 
 def _stream(
-    audio: Audio, found: Recorded, left: dict[str, float], limits: CheckLimits
+    audio: Audio, found: Recorded, calibration: CalibrationRecord, limits: CheckLimits
 ) -> tuple[CheckResult, ...]:
     interval = found.interval
     flags = CheckResult(
         "stream_flags", len(interval.flags), 0, "fail" if interval.flags else "pass"
     )
-    before, after = (
-        _marker(name, audio, samples, left, limits.marker_frames)
-        for name, samples in zip(STREAM[2:4], found.markers, strict=True)
-    )
-    return flags, _clock(interval), before, after, _pilot(found, limits.pilot_db)
+    marked = markers.verdicts(audio, found.markers, found.between_frames, calibration, limits)
+    return flags, _clock(interval), *marked, _pilot(found, limits.pilot_db)
 
 
 def _clock(interval: Interval) -> CheckResult:
@@ -111,25 +126,6 @@ def _clock(interval: Interval) -> CheckResult:
     if figure is None:
         return CheckResult("clock_frames", None, limit, "unverified")
     return CheckResult("clock_frames", figure, limit, "fail" if figure > limit else "pass")
-
-
-def _marker(
-    name: str, audio: Audio, received: Samples, left: dict[str, float], limit: float
-) -> CheckResult:
-    """How far the marker is from where the calibration puts it; the channel that is further off."""
-    sent = marker.marker(audio.sample_rate_hz)
-    off: list[float] = []
-    for side, channel in enumerate(MARKED):
-        column = received[:, audio.inputs.index(channel)] / FULL_SCALE
-        if len(column) < len(sent) + 2 * marker.SEARCH_FRAMES:
-            return CheckResult(name, None, limit, "fail")
-        try:
-            lag = marker.from_marker(sent[:, side], column, audio.sample_rate_hz)
-        except MeasurementFailed:
-            return CheckResult(name, None, limit, "fail")
-        off.append(lag.frames - left[channel])
-    worst = max(off, key=abs)
-    return CheckResult(name, worst, limit, "fail" if abs(worst) > limit else "pass")
 
 
 def _pilot(found: Recorded, limit: float) -> CheckResult:

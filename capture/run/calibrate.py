@@ -15,6 +15,7 @@ from capture.model import GainLaw, canonical
 from capture.records import CalibrationRecord, ChannelDelay, utc_now
 from capture.run import probe
 from capture.signal import delay
+from capture.signal.delay import Delay
 
 
 def expected_law(cv: CvProfile) -> GainLaw:
@@ -43,17 +44,7 @@ def measure_latency(
     probe.require_whole(played, "latency", len(signal))
     heard = {name: played.column(name) for name in audio.inputs if name in delay.SENDS}
     found = delay.of_inputs(signal, heard, rate)
-    delays = {
-        name: ChannelDelay(
-            delay_frames=one.frames,
-            uncertainty_frames=one.uncertainty_frames,
-            inverted=one.inverted,
-            peak_to_rms=one.peak_to_rms,
-            low_hz=one.low_hz,
-            high_hz=one.high_hz,
-        )
-        for name, one in found.items()
-    }
+    delays = {name: channel_delay(one) for name, one in found.items()}
     figures = {
         "latency_frames": round(delays["left"].delay_frames),
         "delays": {name: asdict(one) for name, one in delays.items()},
@@ -72,4 +63,18 @@ def measure_latency(
         law_id=law_id,
         files=probe.keep(dataset, calibration_id, {"latency": played}, figures),
         algorithm_version=delay.ALGORITHM_VERSION,
+    )
+
+
+def channel_delay(found: Delay) -> ChannelDelay:
+    """A measured delay, as it is kept."""
+    return ChannelDelay(
+        delay_frames=found.frames,
+        uncertainty_frames=found.uncertainty_frames,
+        inverted=found.inverted,
+        peak_to_rms=found.peak_to_rms,
+        low_hz=found.low_hz,
+        high_hz=found.high_hz,
+        gain_db=found.gain_db,
+        gain_uncertainty_db=found.gain_uncertainty_db,
     )

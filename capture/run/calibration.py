@@ -14,11 +14,11 @@ from capture.dataset import manifest
 from capture.dataset.folder import Folder
 from capture.errors import BadInput
 from capture.hardware.ports import Operator, Rig
-from capture.hardware.profile import Anchors, RigProfile
-from capture.model import Value
+from capture.hardware.profile import RigProfile
+from capture.model import Setting, Value
 from capture.plan.settings import Chosen, choose
 from capture.records import AnchorRecord, CalibrationRecord, EnrolmentRecord, LawRecord
-from capture.run import anchors, events, session
+from capture.run import anchors, events, levels, session
 from capture.run.asked import Asked
 from capture.run.bench import Bench
 from capture.run.fingerprints import Fingerprints
@@ -26,24 +26,26 @@ from capture.run.laws import Laws
 from capture.run.ledger import Ledger
 from capture.signal.fingerprint.greybox import MAX_ENROLMENT
 
-GAIN_LIMIT_DB = 0.1
-
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """What was found. ``anchors`` are those that were measured just now, ``profile`` has others.
+    """What was found.
 
-    ``return_error_db``: by how much more the returns are raised than the plan's
-    ``return_gain_db`` says, make-up gain included: (left, right).
+    ``anchors``: those that hold, measured or the rig profile's. ``disagreements``: a sentence for
+    each that was measured and that the profile contradicts.
     """
 
     latency: CalibrationRecord
     law: LawRecord
     anchors: tuple[AnchorRecord, ...]
-    profile: Anchors
-    return_error_db: tuple[float, float]
+    disagreements: tuple[str, ...]
     withdrawn: int
     enrolment: EnrolmentRecord | None
+
+    @property
+    def differences(self) -> list[str]:
+        """A sentence for each gain of the plan that is not what was measured."""
+        return [one.reason for one in self.law.levels if one.verdict == "differs"]
 
 
 def require_section(profile: RigProfile) -> None:
@@ -69,34 +71,36 @@ def calibrate(
 ) -> Calibrated:
     """Measures latency and law of a rig that has the section.
 
-    With an ``operator`` at a voltmeter the level anchors as well; ``enrol``: what the unit shows.
-    Raises BadInput, HardwareFault, DamagedData, StorageRefused.
+    With an ``operator`` at a voltmeter the level anchors as well, before the law, which is judged
+    by them; ``enrol``: what the unit shows. Raises BadInput, HardwareFault, DamagedData,
+    StorageRefused.
     """
     profile = asked.profile
+    assert profile.calibration is not None  # required before
     session.settle_in(asked, folder, ledger, observe)
     rig = open_rig()
     with closing(rig):
-        bench = Bench(rig, profile, folder.root, ledger.add_calibration, observe, stop)
-        laws = Laws(folder, ledger, profile, observe)
-        void = laws.renew(bench, temperature_c)
+        bench = Bench(rig, profile, folder.root, ledger, observe, stop)
+        bench.warm_up()
+        if operator:
+            # Where the law is measured a tone moves the CV.
+            bench.must_turn(Setting(profile.calibration.setting))
+            for anchor in anchors.measure(bench.audio, operator, dc_cv=profile.cv.coupling == "dc"):
+                ledger.add_anchors([anchor])
+        void = Laws(folder, ledger, profile, observe).measure(bench, temperature_c)
         law = bench.law
         assert law is not None  # just measured
-        # The knobs stand where the law was measured: a tone moves the CV there.
-        found = anchors.measure(bench.audio, operator) if operator else []
         enrolment = None
         if enrol:
             proofs = Fingerprints(folder, ledger, profile, observe, stop)
             enrolment = proofs.enrol(bench, _positions(asked))
-    ledger.add_anchors(found)
-    if ledger.take_ids() or void:
-        manifest.write(folder.root, manifest.of_ledger(ledger, asked.controls))
-    planned_db = asked.spec.level.return_gain_db
+    manifest.write(folder.root, manifest.of_ledger(ledger, asked.controls))
+    known = ledger.anchors()
     return Calibrated(
         latency=bench.calibration,
         law=law,
-        anchors=tuple(found),
-        profile=profile.audio.dbfs_to_dbu,
-        return_error_db=(law.static_left_db - planned_db, law.static_right_db - planned_db),
+        anchors=tuple(levels.in_force(known).values()),
+        disagreements=tuple(levels.disagreements(profile, known)),
         withdrawn=len(void),
         enrolment=enrolment,
     )

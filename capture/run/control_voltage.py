@@ -20,6 +20,8 @@ class ControlVoltage:
     def __init__(self, law: LawRecord | None, sample_rate_hz: int) -> None:
         self.rest_fs: float | None = None
         """What the law calls rest; None where it was not measured."""
+        self.start_fs: float | None = None
+        """What the repaired voltage has at frame 0 beyond what is there; None: not repaired."""
         self._repair: Repair | None = None
         self._shift_fs = 0.0
         if law is not None:
@@ -49,5 +51,8 @@ class ControlVoltage:
         """The next block (frames,), as the law reads it; within full scale."""
         if self._repair is None:
             return codes
-        volts = self._repair.process(codes / FULL_SCALE) + self._shift_fs
+        shown = codes / FULL_SCALE
+        volts = self._repair.process(shown) + self._shift_fs
+        if self.start_fs is None and len(volts):
+            self.start_fs = float(volts[0] - (shown[0] - self._repair.offset_fs))
         return codes_of(np.clip(volts, -1.0, TOP_CODE / FULL_SCALE))

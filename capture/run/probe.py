@@ -17,7 +17,7 @@ from capture.dataset.audio import FlacWriter
 from capture.errors import MeasurementFailed
 from capture.hardware.ports import Audio, Interval, Label, Samples
 from capture.model import canonical
-from capture.signal.levels import FULL_SCALE, codes_of
+from capture.signal.levels import FULL_SCALE, amplified, codes_of
 
 BLOCK_FRAMES = 65536
 RECORD = "record.json"
@@ -45,9 +45,18 @@ class Played:
         return np.column_stack([self.column("left"), self.column("right")])
 
 
-def play(audio: Audio, signal: NDArray[np.float64], label: Label, tail_frames: int = 0) -> Played:
-    """Plays ``signal`` (frames, 2), full scale 1. Raises DeviceLost."""
-    sent = codes_of(signal)
+def play(
+    audio: Audio,
+    signal: NDArray[np.float64],
+    label: Label,
+    tail_frames: int = 0,
+    send_gain_db: float = 0.0,
+) -> Played:
+    """Plays ``signal`` (frames, 2), full scale 1, with a send gain, as songs are.
+
+    What comes back is ``tail_frames`` longer. Raises DeviceLost.
+    """
+    sent = amplified(codes_of(signal), send_gain_db)
     blocks = (sent[at : at + BLOCK_FRAMES] for at in range(0, len(sent), BLOCK_FRAMES))
     recording = audio.record(blocks, label, tail_frames)
     received = np.concatenate([np.zeros((0, len(audio.inputs)), np.int32), *recording])

@@ -22,10 +22,10 @@ from capture.dataset.audio import BLOCK_FRAMES, FlacWriter, read_blocks
 from capture.errors import DeviceLost, MeasurementFailed
 from capture.hardware.ports import Audio, Interval, Label, Samples
 from capture.run.ahead import ahead
-from capture.run.control_voltage import ControlVoltage
+from capture.run.listener import Listener
 from capture.signal import marker
-from capture.signal.checks import Peaks, TakeMeter
-from capture.signal.levels import FULL_SCALE, codes_of
+from capture.signal.checks import Peaks
+from capture.signal.levels import FULL_SCALE, amplified, codes_of
 from capture.signal.marker import SEARCH_FRAMES
 from capture.signal.pilot import PilotMeter
 
@@ -56,16 +56,15 @@ class Recorded:
     """What is known of a take when it is over.
 
     ``markers``: what came back of the marker before and of the one after, all inputs, each
-    (SEARCH_FRAMES + marker + SEARCH_FRAMES, inputs), or less where the stream ended early.
+    (SEARCH_FRAMES + marker + SEARCH_FRAMES, inputs), or less where the stream ended early; as they
+    were sent the second is ``between_frames`` later.
     ``pilot`` is None where the rig has no loopback, and MeasurementFailed where it is not there.
-    ``cv_before_fs``: the mean of the CV in the silence before the song, full scale 1; None where
-    that says nothing.
     """
 
     interval: Interval
     markers: tuple[Samples, Samples]
+    between_frames: int
     pilot: PilotMeter | MeasurementFailed | None
-    cv_before_fs: float | None
 
 
 def record(
@@ -73,16 +72,15 @@ def record(
     route: Route,
     label: Label,
     parts: Parts,
-    meter: TakeMeter,
-    control: ControlVoltage,
+    listener: Listener,
     handed_over: Callable[[], None],
     progress: Callable[[int, Peaks], None],
 ) -> Recorded:
-    """Records into ``parts``, feeding ``meter`` and calling ``progress`` for each block.
+    """Records into ``parts``, feeding ``listener`` and calling ``progress`` for each block.
 
-    ``control`` gives the CV as the meter is to have it. ``handed_over`` is called when the last of
-    the song has been taken to be played. ``progress`` may raise, to interrupt. Raises DeviceLost
-    when the device is lost, OSError when the disk refuses.
+    ``handed_over`` is called when the last of the song has been taken to be played. ``progress``
+    may raise, to interrupt. Raises DeviceLost when the device is lost, OSError when the disk
+    refuses.
     """
     rate = audio.sample_rate_hz
     signal, gap = marker.marker(rate), marker.gap_frames(rate)
@@ -106,8 +104,8 @@ def record(
         pause = tape.take(gap)
         _follow(pilot, audio.inputs, silence, pause)
         # Up to where the CV, which may be early, could feel the song already.
-        cv_before_fs = control.silence(pause[:-EARLY_FRAMES, audio.inputs.index("cv")])
-        _song(audio, route, parts, tape, meter, control, pilot, progress)
+        listener.silence(pause[:-EARLY_FRAMES, audio.inputs.index("cv")])
+        _song(audio, route, parts, tape, listener, pilot, progress)
         _follow(pilot, audio.inputs, silence, tape.take(gap))
         tape.back(SEARCH_FRAMES)
         after = tape.take(len(sweep) + 2 * SEARCH_FRAMES)
@@ -115,7 +113,8 @@ def record(
             writer.write(np.concatenate([before, after]))
         for _ in stream:  # whatever is left must be taken before the interval is known
             pass
-    return Recorded(recording.interval, (before, after), pilot, cv_before_fs)
+    between_frames = len(sweep) + gap + route.frames + gap
+    return Recorded(recording.interval, (before, after), between_frames, pilot)
 
 
 def _song(
@@ -123,8 +122,7 @@ def _song(
     route: Route,
     parts: Parts,
     tape: _Tape,
-    meter: TakeMeter,
-    control: ControlVoltage,
+    listener: Listener,
     pilot: PilotMeter | MeasurementFailed | None,
     progress: Callable[[int, Peaks], None],
 ) -> None:
@@ -140,7 +138,7 @@ def _song(
             cv.write(voltage)
             done += len(block)
             _follow(pilot, audio.inputs, sent, block)
-            progress(done, meter.add(sent[: len(block)], pair, control.song(voltage)))
+            progress(done, listener.song(sent[: len(block)], pair, voltage))
 
 
 def _require_life(block: Samples) -> None:
@@ -178,15 +176,9 @@ def _follow(
 
 
 def _sent(route: Route) -> Iterator[Samples]:
-    """The song with the send gain, rounded to 24 bits.
-
-    Its peak was checked to fit when the song was made. A peak of just full scale rounds to one
-    code above the largest, and is sent as the largest.
-    """
-    gain = 10 ** (route.send_gain_db / 20)
+    """The song with the send gain; its peak was checked to fit when the song was made."""
     for block in read_blocks(route.song):
-        codes = np.rint(block * (gain / 2**8)) if gain != 1 else block >> 8
-        yield np.minimum(codes, 2**23 - 1).astype(np.int32) << 8
+        yield amplified(block, route.send_gain_db)
 
 
 class _Tape:

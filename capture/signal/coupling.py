@@ -220,14 +220,14 @@ class Repair:
 
     def __init__(self, corner_hz: float, offset_fs: float, sample_rate_hz: int) -> None:
         self._omega = 2 * math.pi * corner_hz
-        self._offset_fs = offset_fs
+        self.offset_fs = offset_fs
         self._rate = sample_rate_hz
         self._lost = 0.0
         self._last: float | None = None
 
     def process(self, cv: Signal) -> Signal:
         """The next block (frames,), full scale 1; the same shape, but not bound to full scale."""
-        shown = cv - self._offset_fs
+        shown = cv - self.offset_fs
         if not len(shown):
             return shown
         before = np.concatenate([[shown[0] if self._last is None else self._last], shown[:-1]])

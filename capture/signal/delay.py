@@ -24,6 +24,10 @@ noise, the same at every lag that was searched. Its rms over the lags further th
 from the peak, over |C''(d)|, is the standard deviation of d. What lies nearer is the system's own
 response, which is no noise.
 
+The gain is what G is to W |X|^2 at that delay, summed over the band about 1 kHz alone: there level
+anchors are measured, and a system's response is still flat. Its magnitude counts: a phase of the
+system's own takes nothing off it. Its standard deviation is what is left, again, at lags far off.
+
 **Music** (``estimate``) is not so kind: its spectrum is steep and tonal. Knapp and Carter's (1976)
 generalised correlation divides the magnitude out of G, wholly (the phase transform) or in part, and
 the uncertainty is taken from what is left of its phase, bin by bin:
@@ -34,6 +38,7 @@ A peak at the edge of the search, or one that does not stand out of the rest, is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -42,13 +47,15 @@ from numpy.typing import NDArray
 
 from capture.errors import MeasurementFailed
 
-ALGORITHM_VERSION = "delay-2"
+ALGORITHM_VERSION = "delay-3"
 Signal = NDArray[np.float64]
 Spectrum = NDArray[np.complex128]
 
 LOW_HZ = 300.0
 HIGH_HZ = 16_000.0
 EDGE_HZ = 200.0
+GAIN_LOW_HZ = 500.0
+GAIN_HIGH_HZ = 2000.0
 PINK_BELOW_HZ = 1000.0
 """Below it the sweep's density is that of pink noise, above it that of white."""
 PROBE_PEAK_DBFS = -46.0
@@ -59,6 +66,7 @@ OUTSIDE = 1.5
 """A peak that is so much higher and not within the search makes the one within a side lobe."""
 NEAR_FRAMES = 64
 """The system's own response is not longer than this, on either side of the peak."""
+DB = 20 / math.log(10)
 SENDS = {"left": 0, "right": 1, "loopback": 0}
 """By input, the side of the probe that it carries; the loopback is a copy of the left send."""
 
@@ -68,7 +76,9 @@ class Delay:
     """``frames``: how much later ``received`` is than ``sent``; positive is later.
 
     ``uncertainty_frames`` is one standard deviation. ``inverted`` is true where the polarity is
-    turned. ``peak_to_rms`` says how far the peak stands out of the correlation's rest.
+    turned. ``peak_to_rms`` says how far the peak stands out of the correlation's rest. ``gain_db``:
+    how much louder ``received`` is than ``sent``, from ``GAIN_LOW_HZ`` to ``GAIN_HIGH_HZ``; None
+    where it was not measured.
     """
 
     frames: float
@@ -77,6 +87,8 @@ class Delay:
     peak_to_rms: float
     low_hz: float
     high_hz: float
+    gain_db: float | None = None
+    gain_uncertainty_db: float | None = None
 
 
 def locate(
@@ -99,7 +111,7 @@ def locate(
     size = 1 << (len(sent) + len(received) - 1).bit_length()
     probe = np.fft.rfft(sent, size)
     cross = np.fft.rfft(received, size) * np.conj(probe)
-    weight = _band(size, sample_rate_hz)
+    weight = _delay_band(size, sample_rate_hz)
     correlation = np.fft.irfft(weight * cross, size)
     if not np.any(received) or not np.any(correlation):
         raise MeasurementFailed("nothing came back: the return is silent or not connected")
@@ -118,15 +130,20 @@ def locate(
     rms = max(float(np.sqrt(np.mean(rest**2))), np.finfo(float).tiny)
     _require(correlation, best, (earliest, latest), rms, least_peak_to_rms)
     slope = np.fft.irfft(1j * omega * left, size)[lags]
-    far = slope[np.abs(lags - best) > NEAR_FRAMES]
+    far = np.abs(lags - best) > NEAR_FRAMES
+    band = _band(size, sample_rate_hz, GAIN_LOW_HZ, GAIN_HIGH_HZ)
+    heard = max(float(np.abs(np.sum(band * aligned * np.conj(turn)))), np.finfo(float).tiny)
+    noise = np.fft.irfft(band * left, size)[lags][far] * size / 2
     curvature = gain * 2 / size * float(np.sum(omega**2 * energy))
     return Delay(
         frames=best + fraction,
-        uncertainty_frames=float(np.sqrt(np.mean(far**2))) / abs(curvature),
+        uncertainty_frames=float(np.sqrt(np.mean(slope[far] ** 2))) / abs(curvature),
         inverted=sign < 0,
         peak_to_rms=abs(float(correlation[best])) / rms,
         low_hz=LOW_HZ,
         high_hz=_high_hz(sample_rate_hz),
+        gain_db=DB * math.log(heard / float(np.sum(band * energy))),
+        gain_uncertainty_db=DB * float(np.sqrt(np.mean(noise**2))) / heard,
     )
 
 
@@ -151,7 +168,7 @@ def estimate(
     if not np.any(received) or not np.any(magnitude):
         raise MeasurementFailed("nothing came back: the return is silent or not connected")
     # Bins far below the strongest hold noise only; their phase says nothing.
-    weight = _band(size, sample_rate_hz) * (magnitude > 1e-7 * magnitude.max())
+    weight = _delay_band(size, sample_rate_hz) * (magnitude > 1e-7 * magnitude.max())
     phases = weight * cross / np.maximum(magnitude, np.finfo(float).tiny) ** whitening
     correlation = np.fft.irfft(phases, size)
     lags = np.arange(earliest, latest + 1)
@@ -261,11 +278,17 @@ def _high_hz(sample_rate_hz: int) -> float:
     return min(HIGH_HZ, 0.4 * sample_rate_hz)
 
 
-def _band(size: int, sample_rate_hz: int) -> Signal:
-    """Raised-cosine band from ``LOW_HZ`` to ``_high_hz``, 0 to 1, for ``size`` frames' spectrum."""
+def _delay_band(size: int, sample_rate_hz: int) -> Signal:
+    """The band of the delay, for ``size`` frames' spectrum."""
+    high_hz = _high_hz(sample_rate_hz) - 5 * EDGE_HZ
+    return _band(size, sample_rate_hz, LOW_HZ + EDGE_HZ, high_hz)
+
+
+def _band(size: int, sample_rate_hz: int, low_hz: float, high_hz: float) -> Signal:
+    """1 from ``low_hz`` to ``high_hz``, raised cosines to 0 on either side of it."""
     frequency_hz = np.arange(size // 2 + 1, dtype=np.float64) * (sample_rate_hz / size)
-    rise = np.clip((frequency_hz - LOW_HZ) / EDGE_HZ, 0, 1)
-    fall = np.clip((_high_hz(sample_rate_hz) - frequency_hz) / (5 * EDGE_HZ), 0, 1)
+    rise = np.clip((frequency_hz - low_hz) / EDGE_HZ + 1, 0, 1)
+    fall = np.clip((high_hz - frequency_hz) / (5 * EDGE_HZ) + 1, 0, 1)
     return 0.25 * (1 - np.cos(np.pi * rise)) * (1 - np.cos(np.pi * fall))
 
 

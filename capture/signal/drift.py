@@ -33,6 +33,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from capture.errors import MeasurementFailed
@@ -60,7 +61,6 @@ BLOCK_BINS = 64
 """Bins so near to each other, some 170 Hz, err alike where a compressor spreads tones."""
 WINDOW_BIAS_FRAMES = 0.02
 """And by so much they all do."""
-STEP_WINDOWS = 3
 STEP_FRAMES = 0.4
 """Steps from this size on are told from the error of the lag."""
 AGREED_FRAMES = 0.3
@@ -114,18 +114,6 @@ class LagTrack:
     uncertainty: Signal
     windows: int
     window_frames: int
-
-    @property
-    def clear_share(self) -> float:
-        """The share of windows, 0 to 1, whose lag is known."""
-        return len(self.lag) / self.windows if self.windows else 0.0
-
-    @property
-    def longest_gap_frames(self) -> int:
-        """The longest stretch without a clear window: what is made up for within it is not seen."""
-        ends = [-self.window_frames / 2, (self.windows + 0.5) * self.window_frames]
-        gaps = np.diff(np.concatenate([ends[:1], self.centre, ends[1:]]))
-        return int(gaps.max()) - self.window_frames
 
 
 class LagMeter:
@@ -302,19 +290,26 @@ def _heights(track: LagTrack) -> tuple[Signal, Signal, Signal]:
     slope = float(np.median(slopes))
     unsure = float(np.median(np.abs(slopes - slope))) / SIGMA / math.sqrt(count - 1)
     lag = track.lag - slope * track.centre
-    for at in range(2, count - 1):
-        before, after = slice(max(0, at - STEP_WINDOWS), at), slice(at, at + STEP_WINDOWS)
-        if _agree(lag[before]) and _agree(lag[after]):
-            heights[at] = np.median(lag[after]) - np.median(lag[before])
-            apart = track.centre[after].mean() - track.centre[before].mean()
-            near = np.median(track.uncertainty[before]), np.median(track.uncertainty[after])
-            errors[at] = np.linalg.norm([*near, unsure * apart])
+    threes = _threes(lag)
+    middle = np.median(threes, axis=1)
+    agree = np.sum(np.abs(threes - middle[:, None]) <= AGREED_FRAMES, axis=1) >= 2
+    centre = _threes(track.centre).mean(axis=1)
+    near = np.median(_threes(track.uncertainty), axis=1)
+    # The three before a window are around the one two before it, those from it on around the next.
+    before, after = slice(None, -3), slice(3, None)
+    told = agree[before] & agree[after]
+    apart = unsure * (centre[after] - centre[before])
+    error = np.linalg.norm([near[before], near[after], apart], axis=0)
+    heights[2:-1] = np.where(told, middle[after] - middle[before], 0.0)
+    errors[2:-1] = np.where(told, error, np.inf)
     return lag, heights, errors
 
 
-def _agree(lags: Signal) -> bool:
-    """Whether two at least are near the median."""
-    return int(np.sum(np.abs(lags - np.median(lags)) <= AGREED_FRAMES)) >= 2
+def _threes(values: Signal) -> Signal:
+    """Each value between its neighbours, (count, 3); at the ends the mean of two stands in for the
+    third, which leaves their median and mean as they are."""
+    ends = [values[:2].mean()], values, [values[-2:].mean()]
+    return sliding_window_view(np.concatenate(ends), 3)
 
 
 def _jumps(centre: Signal, heights: Signal, moves: Signal) -> Iterator[Step]:

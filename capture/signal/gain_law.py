@@ -3,33 +3,21 @@
     gain_db = cv_sample * gain_db_per_fs + gain_db_at_zero            0 dB at rest
 
 Method (FACTS; arXiv 2606.18573 calibrates its CV so: tone levels, the settled part of each, a
-straight line). ``staircase`` has the probe and what is read of each step. With K = 20 / ln 10, x
-and y the amplitudes sent and received, V_i the CV as the tone sees it and R_i what its ripple makes
-of a third harmonic, step i makes two rows,
-
-    gain_i           = c + b V_i + 3 K (p x_i^2 + q y_i^2)  [+ d t_i]
-    third harmonic_i =     b R_i / K +  p x_i^2 + q y_i^2
-
-weighted by the noise, which is measured. p and q: an odd distortion, before the gain cell or behind
-it, makes the fundamental louder by three times the third harmonic that it makes (0.3 % are
-0.08 dB). All of it is linear. Where the residual is larger than
-the noise, the covariance grows with it. b is the slope; the CV at rest, V0, gives
-gain_db_at_zero = -b V0. c + b V0 is the static gain, make-up included: never used for reduction.
-
-Saturation. A step in which a converter is at full scale is left out. A gain cell or an amplifier
-that has come to its end leaves the line: then a single step is left out, or the loudest ones, as
-few as make the rest straight. Each says why.
+straight line). ``staircase`` has the probe and what is read of each step, ``straight_line``
+the line through them, gain = c + b V, and which steps are left out. b is the slope; the CV at rest,
+V0, gives gain_db_at_zero = -b V0. c + b V0 is the static gain, make-up included: never used for
+reduction.
 
 AC coupling is tested before anything else (``coupling``). If it is allowed, the CV is repaired by
-the measured corner, and d, a ramp, says how far off the assumed offset of the converter is.
+the measured corner, and a ramp in the line says how far off the assumed offset of the converter is.
 
-``from_music`` (``music_law``) is a cross-check, from takes: it watches, tones calibrate.
+Music is a cross-check, on every take (``checks.cv``, the slope): it watches, tones calibrate.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,30 +27,13 @@ from capture.model import GainLaw
 from capture.signal import coupling
 from capture.signal.coupling import Coupling, Repair
 from capture.signal.cv_delay import CvDelay
-from capture.signal.music_law import MusicLaw, from_music
-from capture.signal.staircase import (
-    AudioSteps,
-    CvSteps,
-    Probe,
-    Signal,
-    probe,
-    read_audio,
-    read_cv,
-)
+from capture.signal.staircase import AudioSteps, CvSteps, Probe, Signal, probe, read_audio, read_cv
+from capture.signal.straight_line import MEAN, Line, Stairs
 
-__all__ = ["MeasuredLaw", "MusicLaw", "Probe", "Reading", "fit", "from_music", "probe"]
+__all__ = ["MeasuredLaw", "Probe", "Reading", "fit", "probe"]
 
 ALGORITHM_VERSION = "gain-law-1"
-K = 20 / math.log(10)
-MEAN = 2
-"""The column that is the mean of left and right."""
-
-LEAST_STEPS = 6
 LEAST_REDUCTION_DB = 6.0
-LINE_DB = 0.02
-"""How far a step may be off the line, beyond 4 times its noise."""
-MOST_OFF_LINE = 4
-"""More steps than these off the line are a curved law, and not an end that was reached."""
 SLOPE_FACTOR = 1.4
 """Slopes further off what is expected are a wrong cable: balanced for unbalanced is a factor 2."""
 REST_DRIFT_DB = 0.02
@@ -112,6 +83,7 @@ class MeasuredLaw:
     rest_noise_fs: float
     static_left_db: float
     static_right_db: float
+    static_uncertainty_db: float
     slope_left_db_per_fs: float
     slope_right_db_per_fs: float
     tracking_db: float
@@ -165,14 +137,15 @@ def fit(
         )
     late = (0.0, 1.0) if cv_delay is None else (cv_delay.frames, cv_delay.uncertainty_frames)
     if not found.ac:
-        return _Staircase.read(probe, audio, cv, late, False).law(expected, found, None, 0.0)
+        return _law(Stairs.read(probe, audio, cv, late, False), expected, found, None, 0.0)
     offset_fs = float(np.mean(cv[: probe.steps[0].start]))
     stairs, line = _repaired(probe, audio, cv, late, found, offset_fs)
     for _ in range(2):
         # A wrong offset makes a ramp of the repaired CV: b w (what it is off by) per second.
         offset_fs -= line.drift_db_per_s / (line.slope * 2 * math.pi * found.corner_hz)
         stairs, line = _repaired(probe, audio, cv, late, found, offset_fs)
-    return stairs.law(expected, found, offset_fs, _left_by_repair(probe, cv, audio, found, line))
+    extra = _left_by_repair(probe, cv, audio, found, line)
+    return _law(stairs, expected, found, offset_fs, extra)
 
 
 def _repaired(
@@ -182,14 +155,15 @@ def _repaired(
     late: tuple[float, float],
     found: Coupling,
     offset_fs: float,
-) -> tuple[_Staircase, _Line]:
+) -> tuple[Stairs, Line]:
     repaired = Repair(found.corner_hz, offset_fs, probe.sample_rate_hz).process(cv)
-    stairs = _Staircase.read(probe, audio, repaired, late, True)
+    repaired -= np.mean(repaired[: probe.steps[0].start])  # what it was charged to says nothing
+    stairs = Stairs.read(probe, audio, repaired, late, True)
     return stairs, stairs.line(stairs.usable, MEAN)
 
 
 def _left_by_repair(
-    probe: Probe, cv: Signal, audio: AudioSteps, found: Coupling, line: _Line
+    probe: Probe, cv: Signal, audio: AudioSteps, found: Coupling, line: Line
 ) -> float:
     """The variance in dB^2 that the repair leaves over the length of the probe."""
     noise_fs = read_cv(probe, cv, audio, 0.0).white_noise
@@ -239,199 +213,87 @@ def _require_rest(control: CvSteps, slope: float) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """``gain = constant + slope * V``. ``residual_db`` and ``noise_db``: of all steps, (steps,)."""
+def _law(
+    stairs: Stairs, expected: GainLaw, found: Coupling, offset_fs: float | None, extra: float
+) -> MeasuredLaw:
+    """Judges all that can be wrong, and sums it up. Raises MeasurementFailed.
 
-    slope: float
-    slope_variance: float
-    constant: float
-    drift_db_per_s: float
-    residual_db: Signal
-    noise_db: Signal
-
-
-@dataclass(frozen=True, slots=True)
-class _Staircase:
-    """The steps as they were read; ``late``: if the CV were later by its delay's uncertainty.
-
-    ``drifts``: the CV may have a ramp in it.
+    ``extra``: variance in dB^2 that the steps do not show.
     """
+    control = stairs.control
+    _require_sign(stairs.line(stairs.usable, MEAN).slope, expected)
+    line, used = stairs.straight(extra)
+    ratio = _require_slope(line.slope, expected)
+    _require_rest(control, line.slope)
+    reached_db = (control.weighted[:, MEAN] - control.rest) * line.slope
+    deepest = int(np.argmin(np.where(used, reached_db, np.inf)))
+    _require_reduction(-float(reached_db[deepest]))
+    sides = [stairs.line(used, channel) for channel in (0, 1)]
+    static = [side.at(control.rest) for side in sides]
+    reach_fs = float(control.weighted[deepest, MEAN]) - control.rest
+    rest_variance = control.rest_deviation**2
+    gains, left = stairs.audio.gain_db[used], line.residual_db[used]
+    return MeasuredLaw(
+        law=GainLaw(line.slope, -line.slope * control.rest, "measured"),
+        slope_uncertainty_db_per_fs=math.sqrt(line.slope_variance),
+        at_zero_uncertainty_db=math.sqrt(
+            control.rest**2 * line.slope_variance + line.slope**2 * rest_variance
+        ),
+        covariance=_covariance(line, control.rest, rest_variance),
+        accuracy_db=math.sqrt(
+            line.slope_variance * reach_fs**2 / 3
+            + line.slope**2 * rest_variance
+            + _curvature(left, line.noise_db[used])
+            + extra
+        ),
+        residual_db=float(np.sqrt(np.mean(left**2))),
+        r2=1 - float(np.var(left) / np.var(gains[:, MEAN])),
+        deepest_gain_db=float(reached_db[deepest]),
+        deepest_cv_fs=float(control.weighted[deepest, MEAN]),
+        rest_fs=control.rest,
+        rest_uncertainty_fs=control.rest_deviation,
+        rest_noise_fs=control.rest_noise,
+        static_left_db=static[0][0],
+        static_right_db=static[1][0],
+        static_uncertainty_db=math.sqrt(
+            max(variance for _, variance in static) + line.slope**2 * rest_variance
+        ),
+        slope_left_db_per_fs=sides[0].slope,
+        slope_right_db_per_fs=sides[1].slope,
+        tracking_db=(sides[1].slope - sides[0].slope) * reach_fs,
+        tracking_uncertainty_db=abs(reach_fs)
+        * math.sqrt(sides[0].slope_variance + sides[1].slope_variance),
+        slope_ratio=ratio,
+        coupling=found,
+        offset_fs=offset_fs,
+        readings=_readings(stairs, line, used),
+    )
 
-    probe: Probe
-    audio: AudioSteps
-    control: CvSteps
-    late: CvSteps
-    drifts: bool
 
-    @classmethod
-    def read(
-        cls, probe: Probe, audio: AudioSteps, cv: Signal, late: tuple[float, float], drifts: bool
-    ) -> _Staircase:
-        """``late``: the CV's delay in frames, and its uncertainty."""
-        control, later = (read_cv(probe, cv, audio, frames) for frames in (late[0], sum(late)))
-        return cls(probe, audio, control, later, drifts)
-
-    @property
-    def usable(self) -> NDArray[np.bool_]:
-        return np.array([fault is None for fault in self.audio.faults])
-
-    def line(self, used: NDArray[np.bool_], channel: int) -> _Line:
-        """The straight line through ``used`` steps of one channel, or of their mean."""
-        line = self._line(used, channel, self.control)
-        turned = self._line(used, channel, self.late).slope - line.slope
-        return replace(line, slope_variance=line.slope_variance + turned**2)
-
-    def _line(self, used: NDArray[np.bool_], channel: int, control: CvSteps) -> _Line:
-        audio = self.audio
-        sent, received = audio.sent**2, audio.received[:, channel] ** 2
-        power = np.stack([sent / sent.max(), received / received.max()])
-        noise, none = audio.noise[:, channel], np.zeros(len(sent))
-        time_s = np.array([step.start for step in self.probe.steps]) / self.probe.sample_rate_hz
-        v, third = control.weighted[:, channel], control.third[:, channel]
-        upper = np.stack([v, none + 1, *(3 * K * power), time_s * self.drifts])
-        lower = np.stack([third / K, none, *power, none])
-        rows = np.concatenate([upper[:, used], lower[:, used]], axis=1)
-        target = np.concatenate([audio.gain_db[used, channel], audio.third[used, channel]])
-        # The CV's noise counts by the slope: a first turn without it.
-        answer, _ = _weighted(rows, target, np.concatenate([K * noise[used], noise[used]]))
-        noise_db = np.hypot(K * noise, float(answer[0]) * control.noise)
-        answer, variance = _weighted(rows, target, np.concatenate([noise_db[used], noise[used]]))
-        residual_db = audio.gain_db[:, channel] - answer @ upper
-        freedom = max(1, int(used.sum()) - 2 - self.drifts)
-        excess = float(np.sum((residual_db[used] / noise_db[used]) ** 2)) / freedom
-        return _Line(
-            slope=float(answer[0]),
-            slope_variance=variance * max(1.0, excess),
-            constant=float(answer[1]),
-            drift_db_per_s=float(answer[4]),
-            residual_db=residual_db,
-            noise_db=noise_db,
+def _readings(stairs: Stairs, line: Line, used: NDArray[np.bool_]) -> tuple[Reading, ...]:
+    return tuple(
+        Reading(
+            level_dbfs=step.level_dbfs,
+            gain_left_db=float(gains[0]),
+            gain_right_db=float(gains[1]),
+            cv_fs=float(v),
+            residual_db=float(residual_db),
+            left_out=None if use else fault or f"it is {residual_db:+.2g} dB off the line",
         )
-
-    def straight(self, extra: float) -> tuple[_Line, NDArray[np.bool_]]:
-        """The line through as many steps as lie on one, and which these are.
-
-        ``extra``: variance in dB^2 that each step may have beyond its noise.
-        """
-        usable = self.usable
-        self._require_steps(usable)
-        choices = [usable]
-        choices += [usable & (np.arange(len(usable)) != one) for one in np.flatnonzero(usable)]
-        levels = np.array([step.level_dbfs for step in self.probe.steps])
-        choices += [usable & (levels < top) for top in np.unique(levels[usable])[::-1]]
-        for number in sorted({int(used.sum()) for used in choices}, reverse=True):
-            if number < max(LEAST_STEPS, usable.sum() - MOST_OFF_LINE):
-                break
-            lines = [(self.line(used, MEAN), used) for used in choices if used.sum() == number]
-            line, used = min(lines, key=lambda pair: self._off_db(*pair, extra))
-            if self._off_db(line, used, extra) <= LINE_DB:
-                return line, used
-        worst = self._off_db(self.line(usable, MEAN), usable, extra)
-        raise MeasurementFailed(
-            f"gain against CV is not a straight line: a step is off by {worst:.2g} dB more than "
-            f"noise explains ({LINE_DB:g} dB is allowed), and leaving out up to {MOST_OFF_LINE} "
-            "does not help"
+        for step, gains, v, residual_db, fault, use in zip(
+            stairs.probe.steps,
+            stairs.audio.gain_db,
+            stairs.control.weighted[:, MEAN],
+            line.residual_db,
+            stairs.audio.faults,
+            used,
+            strict=True,
         )
-
-    def law(
-        self, expected: GainLaw, found: Coupling, offset_fs: float | None, extra: float
-    ) -> MeasuredLaw:
-        """Judges all that can be wrong, and sums it up. Raises MeasurementFailed.
-
-        ``extra``: variance in dB^2 that the steps do not show.
-        """
-        control = self.control
-        _require_sign(self.line(self.usable, MEAN).slope, expected)
-        line, used = self.straight(extra)
-        ratio = _require_slope(line.slope, expected)
-        _require_rest(control, line.slope)
-        reached_db = (control.weighted[:, MEAN] - control.rest) * line.slope
-        deepest = int(np.argmin(np.where(used, reached_db, np.inf)))
-        _require_reduction(-float(reached_db[deepest]))
-        sides = [self.line(used, channel) for channel in (0, 1)]
-        reach_fs = float(control.weighted[deepest, MEAN]) - control.rest
-        rest_variance = control.rest_deviation**2
-        gains, left = self.audio.gain_db[used], line.residual_db[used]
-        return MeasuredLaw(
-            law=GainLaw(line.slope, -line.slope * control.rest, "measured"),
-            slope_uncertainty_db_per_fs=math.sqrt(line.slope_variance),
-            at_zero_uncertainty_db=math.sqrt(
-                control.rest**2 * line.slope_variance + line.slope**2 * rest_variance
-            ),
-            covariance=_covariance(line, control.rest, rest_variance),
-            accuracy_db=math.sqrt(
-                line.slope_variance * reach_fs**2 / 3
-                + line.slope**2 * rest_variance
-                + _curvature(left, line.noise_db[used])
-                + extra
-            ),
-            residual_db=float(np.sqrt(np.mean(left**2))),
-            r2=1 - float(np.var(left) / np.var(gains[:, MEAN])),
-            deepest_gain_db=float(reached_db[deepest]),
-            deepest_cv_fs=float(control.weighted[deepest, MEAN]),
-            rest_fs=control.rest,
-            rest_uncertainty_fs=control.rest_deviation,
-            rest_noise_fs=control.rest_noise,
-            static_left_db=sides[0].constant + sides[0].slope * control.rest,
-            static_right_db=sides[1].constant + sides[1].slope * control.rest,
-            slope_left_db_per_fs=sides[0].slope,
-            slope_right_db_per_fs=sides[1].slope,
-            tracking_db=(sides[1].slope - sides[0].slope) * reach_fs,
-            tracking_uncertainty_db=abs(reach_fs)
-            * math.sqrt(sides[0].slope_variance + sides[1].slope_variance),
-            slope_ratio=ratio,
-            coupling=found,
-            offset_fs=offset_fs,
-            readings=self._readings(line, used),
-        )
-
-    def _readings(self, line: _Line, used: NDArray[np.bool_]) -> tuple[Reading, ...]:
-        return tuple(
-            Reading(
-                level_dbfs=step.level_dbfs,
-                gain_left_db=float(gains[0]),
-                gain_right_db=float(gains[1]),
-                cv_fs=float(v),
-                residual_db=float(residual_db),
-                left_out=None if use else fault or f"it is {residual_db:+.2g} dB off the line",
-            )
-            for step, gains, v, residual_db, fault, use in zip(
-                self.probe.steps,
-                self.audio.gain_db,
-                self.control.weighted[:, MEAN],
-                line.residual_db,
-                self.audio.faults,
-                used,
-                strict=True,
-            )
-        )
-
-    def _require_steps(self, usable: NDArray[np.bool_]) -> None:
-        if usable.sum() < LEAST_STEPS:
-            faults = sorted({fault for fault in self.audio.faults if fault})
-            raise MeasurementFailed(
-                f"{usable.sum()} steps are left of {len(usable)}, at least {LEAST_STEPS} are "
-                f"needed: {'; '.join(faults)}"
-            )
-
-    @staticmethod
-    def _off_db(line: _Line, used: NDArray[np.bool_], extra: float) -> float:
-        """How far the worst of the steps is off the line, beyond its noise."""
-        noise_db = np.sqrt(line.noise_db[used] ** 2 + extra)
-        return float(np.max(np.abs(line.residual_db[used]) - 4 * noise_db))
-
-
-def _weighted(rows: Signal, target: Signal, noise: Signal) -> tuple[Signal, float]:
-    """Weights of ``rows`` (unknowns, points) that make ``target``; the variance of the first."""
-    columns = rows / noise
-    scale = np.maximum(np.linalg.norm(columns, axis=1), np.finfo(float).tiny)
-    inverse = np.asarray(np.linalg.pinv((columns / scale[:, None]).T), np.float64)
-    return inverse @ (target / noise) / scale, float(inverse[0] @ inverse[0]) / float(scale[0]) ** 2
+    )
 
 
 def _covariance(
-    line: _Line, rest: float, rest_variance: float
+    line: Line, rest: float, rest_variance: float
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Of the slope b and -b V0, which are measured apart."""
     both = -rest * line.slope_variance

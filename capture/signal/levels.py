@@ -21,6 +21,17 @@ def codes_of(fractions: NDArray[np.float64]) -> NDArray[np.int32]:
     return np.rint(fractions * 2**23).astype(np.int32) << 8
 
 
+def amplified(codes: NDArray[np.int32], gain_db: float) -> NDArray[np.int32]:
+    """24-bit codes, left-justified, with a gain, rounded to such codes; the same shape.
+
+    They must fit: what was checked is the peak. One of just full scale rounds to a code above the
+    largest, and is made the largest.
+    """
+    gain = 10 ** (gain_db / 20)
+    louder = np.rint(codes * (gain / 2**8)) if gain != 1 else codes >> 8
+    return np.minimum(louder, 2**23 - 1).astype(np.int32) << 8
+
+
 def dbfs(amplitude: float) -> float | None:
     """20 log10 of an amplitude (full scale 1); None for silence, which has no level in dB."""
     return 20 * math.log10(amplitude) if amplitude > 0 else None

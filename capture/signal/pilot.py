@@ -108,7 +108,8 @@ class PilotMeter:
     def verdict(self, limit: float) -> CheckResult:
         """``pilot_db``: the excess of the worst block in dB; fails above ``limit`` dB.
 
-        Unverified where no block is proven. Call it, and what is below, after the last block.
+        Unverified where no block is proven: a slip lasts, so one block that is shows it. Call it
+        after the last block.
         """
         excess, slip = self._blocks()
         if not len(excess):
@@ -118,23 +119,6 @@ class PilotMeter:
             return CheckResult("pilot_db", worst, limit, "fail")
         proven = np.any(slip > limit + SURE_DB)
         return CheckResult("pilot_db", worst, limit, "pass" if proven else "unverified")
-
-    def proven_share(self, limit: float) -> float:
-        """The share (0 to 1) of frames in blocks where a slip of one frame would have been seen.
-
-        A slip lasts: where it falls in silence it is seen in the next block that is proven.
-        """
-        slip = self._blocks()[1][-(-self._lead // BLOCK_FRAMES) :]
-        return float(np.mean(slip > limit + SURE_DB)) if len(slip) else 0.0
-
-    def first_broken_frame(self, limit: float) -> int | None:
-        """The frame of the song at which the first block above ``limit`` dB begins.
-
-        What broke it lies at most two blocks after that frame; or before it, since the last block
-        that is proven. Negative where it breaks before the song.
-        """
-        broken = np.flatnonzero(self._blocks()[0] > limit)
-        return int(broken[0]) * BLOCK_FRAMES + HALO - self._lead if len(broken) else None
 
     def _blocks(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Excess and that of a slip, in dB, of all blocks; judges what has been waiting."""

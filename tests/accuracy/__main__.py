@@ -10,7 +10,7 @@ import importlib
 from pathlib import Path
 
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
-SECTIONS = ("latency", "drift", "cv_law", "cv_delay", "fingerprint", "defects")
+SECTIONS = ("latency", "levels", "drift", "cv_law", "cv_delay", "fingerprint", "defects")
 HEAD = """\
 # What accuracy was reached
 

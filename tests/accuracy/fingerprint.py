@@ -14,6 +14,7 @@ from capture.model import AUTO, Setting, Value, format_value
 from capture.signal.fingerprint import enrol, greybox, passive, verdict
 from capture.signal.fingerprint.greybox import Forecast
 from tests.signal.fingerprint.rack import GRID, LAWS, PART, RATE_HZ, WARMTH, Rack, settings_of
+from tests.signal.fingerprint.test_passive import heard
 
 SMALL: dict[str, tuple[Value, ...]] = {
     "threshold_db": (-20.0, -16.0),
@@ -219,7 +220,7 @@ def _music() -> str:
                     kind, (truth, other)
                 )
                 trace = rack.take([(first, song[:half]), (second, song[half:])])
-                seen = passive.watch(expected.model, truth, near, song, trace)
+                seen = passive.watch(expected.model, truth, near, heard(song, trace, 65536))
                 counts[seen.word] += 1
                 if kind != "true" and seen.word in ("contradicted", "doubtful"):
                     named[kind] += seen.most_likely == other

@@ -6,10 +6,10 @@ import os
 
 import pytest
 
-from tests.accuracy import defects
+from tests.accuracy import defects, takes
 
 
 def test_the_take_checks_meet_their_targets() -> None:
-    if not defects.MUSIC.is_dir() and not os.environ.get("CI"):
+    if not takes.MUSIC.is_dir() and not os.environ.get("CI"):
         pytest.skip("needs the Debian package singularity-music")
     print(defects.section(small=True))

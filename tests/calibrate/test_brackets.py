@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
+import pytest
+
+from capture.dataset.folder import hold
+from capture.hardware.build import open_rig
+from capture.run.asked import ask
+from capture.run.bench import Bench
+from capture.run.laws import Laws
+from capture.run.ledger import Ledger
 from tests.calibrate.conftest import Rack
 from tests.session.conftest import Desk, rows
 
@@ -55,3 +65,24 @@ def test_a_law_runs_out_after_so_many_takes(desk: Desk, rack: Rack) -> None:
     plan = desk.plan(rig=rack({"calibration.valid_takes": 4, "calibration.fingerprint": False}))
     desk.ok("run", plan, "--out", "d")
     assert len(rows(desk.folder / "d", "laws")) == 5  # of 16 takes: before, after each 4
+
+
+def test_takes_between_two_levels_are_withdrawn(desk: Desk, rack: Rack) -> None:
+    """The returns are turned down behind the program's back while a bracket is open."""
+    faults = {"simulation.faults": ["ok", "ok", {"kind": "knob"}], "calibration.fingerprint": False}
+    plan = desk.plan(rig=rack(faults), more=MORE)
+    desk.fails(4, "run", plan, "--out", "d")
+    taken = len(rows(desk.folder / "d"))
+    assert taken > 0
+    rack({"simulation.converters.return_gain_db": -5.2})
+    profile = ask(plan, None, desk.folder).profile
+    with hold(desk.folder / "d") as folder:
+        ledger = Ledger.open(folder.root)
+        with closing(ledger), closing(open_rig(profile)) as rig:
+            bench = Bench(rig, profile, folder.root, ledger, print, lambda: None)
+            assert len(Laws(folder, ledger, profile, print).measure(bench)) == taken
+            law, left = ledger.laws()[-1], ledger.take_ids()
+    assert not left
+    assert law.drift_db == pytest.approx(0, abs=0.001)  # the CV knows nothing of it
+    assert law.level_drift_db == pytest.approx(0.2, abs=0.001)
+    assert [one.verdict for one in law.levels] == ["verified", "differs", "differs"]

@@ -16,6 +16,7 @@ def test_a_knob_that_slipped_is_named_and_set_again(desk: Desk, rack: Rack) -> N
     slip = {"kind": "knob_slips", "control": "ratio", "actual": 2}
     plan = desk.plan(rig=rack(slips("ok", "ok", "ok", "ok", slip)), ratios="2, 4", releases="0.1")
     desk.ok("calibrate", plan, "--out", "d", "--enrol")
+    assert "each setting of the plan is proven by its sound" in desk.ok("check", plan, "--out", "d")
     said = desk.ok("run", plan, "--out", "d")
     assert "setting contradicted" in said
     assert "ratio looks like 2: set it again" in said
@@ -25,6 +26,9 @@ def test_a_knob_that_slipped_is_named_and_set_again(desk: Desk, rack: Rack) -> N
     wrong = [proof for proof in proofs if proof["verdict"] == "contradicted"]
     assert [(proof["wrong"]) for proof in wrong] == ["ratio 2"]
     assert all(take["measured_ratio"] and take["measured_attack_ms"] for take in takes)
+    (enrolment,) = rows(desk.folder / "d", "enrolments")
+    assert {proof["enrolment_id"] for proof in proofs} == {enrolment["enrolment_id"]}
+    assert int(enrolment["probes"]) == len(enrolment["settings"].split("; ")) > 5
     assert desk.json("verify", "d")["ok"]
 
 

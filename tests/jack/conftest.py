@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -57,7 +58,13 @@ class Lab:
         return self.desk.folder
 
     def rig(
-        self, *, freewheel: bool, settle_s: float = 0.3, calibrated: bool = False, **audio: Any
+        self,
+        *,
+        freewheel: bool,
+        settle_s: float = 0.3,
+        calibrated: bool = False,
+        coupling: str = "dc",
+        **audio: Any,
     ) -> str:
         """The profile by which the program finds the rack.
 
@@ -65,6 +72,7 @@ class Lab:
         takes every loud sound for a take, and its scripted faults come to those.
         """
         data = document({})
+        data["cv"]["coupling"] = coupling
         if not calibrated:
             del data["calibration"]
         data["rack"]["control_port"] = self.rack.port
@@ -90,11 +98,12 @@ class Lab:
         (self.folder / "plan.yaml").write_text(text, "utf-8")
         return "plan.yaml"
 
-    def songs(self, count: int, seconds: float) -> None:
+    def songs(self, count: int, seconds: float, silence_s: float = 0.0) -> None:
         folder = self.folder / "songs"
         folder.mkdir(exist_ok=True)
         for number in range(count):
             audio = bursts(seconds, number)
+            audio[: round(silence_s * RATE_HZ)] = 0.0
             soundfile.write(folder / f"song{number}.wav", audio, RATE_HZ, "PCM_24")
 
     def run(self, out: str = "d") -> Running:
@@ -183,27 +192,32 @@ def freeze(pid: int, seconds: float) -> None:
 def untrue(dataset: Path, truths: list[Truth]) -> list[str]:
     """Captured takes that are not, frame for frame, what a rack sent in one piece."""
     found: list[str] = []
-    sent = [(truth.frames, truth.inputs) for truth in truths]
     for row in rows(dataset):
-        output = soundfile.read(dataset / row["output_file"], dtype="int32", always_2d=True)[0]
-        cv = soundfile.read(dataset / row["cv_file"], dtype="int32", always_2d=True)[0]
-        take = np.concatenate([output, cv], axis=1)
+        take = codes_of(dataset, row)
         assert len(take) == int(row["num_frames"])
-        if not any(_holds(frames, inputs, take) for frames, inputs in sent):
+        if all(place(truth, take) is None for truth in truths):
             found.append(row["output_file"])
     return found
 
 
-def _holds(frames: np.ndarray, inputs: list[str], take: np.ndarray) -> bool:
-    columns = [inputs.index(name) for name in ("left", "right", "cv")]
-    middle = len(take) // 2  # a frame of noise, there once: or a few times
-    for at in np.flatnonzero(frames[:, columns[0]] == take[middle, 0]):
-        first = int(at) - middle
-        if 0 <= first <= len(frames) - len(take):
-            piece = frames[first : first + len(take)][:, columns]
-            if np.array_equal(piece, take):
-                return True
-    return False
+def codes_of(dataset: Path, row: dict[str, str]) -> np.ndarray:
+    """A take as it is on disk: left, right and CV, int32 (frames, 3)."""
+    output = soundfile.read(dataset / row["output_file"], dtype="int32", always_2d=True)[0]
+    cv = soundfile.read(dataset / row["cv_file"], dtype="int32", always_2d=True)[0]
+    return np.concatenate([output, cv], axis=1)
+
+
+def place(truth: Truth, piece: np.ndarray) -> int | None:
+    """Which of the frames that the rack sent is the first of ``piece``: left, right and CV."""
+    columns = [truth.inputs.index(name) for name in ("left", "right", "cv")]
+    loud = int(np.argmax(np.abs(piece[:, 0])))  # there once, or a few times
+    for at in np.flatnonzero(truth.frames[:, columns[0]] == piece[loud, 0]):
+        first = int(at) - loud
+        if 0 <= first <= len(truth.frames) - len(piece):
+            there = truth.frames[first : first + len(piece)][:, columns]
+            if np.array_equal(there, piece):
+                return first
+    return None
 
 
 def begin(
@@ -245,17 +259,25 @@ def server(period: int) -> Iterator[JackServer]:
     found.stop()
 
 
-@pytest.fixture
-def start_lab(server: JackServer, tmp_path: Path) -> Iterator[Callable[..., Lab]]:
-    """Starts a rack, with what is given as its section ``simulation``."""
+@contextlib.contextmanager
+def labs(server: JackServer, folder: Path) -> Iterator[Callable[..., Lab]]:
+    """Starts a rack, its section ``simulation`` changed; or another in its place, once stopped."""
     racks: list[RackProcess] = []
 
     def start(**simulation: Any) -> Lab:
-        folder = tmp_path / "rack"
-        folder.mkdir()
-        racks.append(RackProcess(server, folder, **simulation))
-        return Lab(server, racks[0], Desk(tmp_path, server.variables))
+        (folder / "rack").mkdir(exist_ok=True)
+        port = racks[0].port if racks else None
+        racks.append(RackProcess(server, folder / "rack", port, **simulation))
+        return Lab(server, racks[-1], Desk(folder, server.variables))
 
-    yield start
-    for rack in racks:
-        rack.stop()
+    try:
+        yield start
+    finally:
+        for rack in racks:
+            rack.stop()
+
+
+@pytest.fixture
+def start_lab(server: JackServer, tmp_path: Path) -> Iterator[Callable[..., Lab]]:
+    with labs(server, tmp_path) as start:
+        yield start

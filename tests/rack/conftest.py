@@ -59,8 +59,10 @@ def free_port() -> int:
 class RackProcess:
     """``capture rack`` in a process of its own, which has said that it is ready."""
 
-    def __init__(self, server: JackServer, folder: Path, **simulation: Any) -> None:
-        self.port = free_port()
+    def __init__(
+        self, server: JackServer, folder: Path, port: int | None = None, **simulation: Any
+    ) -> None:
+        self.port = port or free_port()
         self.truth = folder / "truth"
         self._server = server
         self._rig = folder / "rig.yaml"

@@ -17,6 +17,7 @@ from capture.hardware.rack.takes import Begin, End, Takes
 from capture.hardware.simulated import render
 from capture.hardware.simulation import Freeze, Overflow, Unplug, Vanish, parse_fault
 from capture.model import AUTO, Setting
+from tests.rack.conftest import document
 
 Profiles = Callable[..., RigProfile]
 RATE = 44100
@@ -62,6 +63,39 @@ def test_it_is_the_simulated_rig_behind_a_reserve(profile: Profiles) -> None:
     assert np.abs(difference).max() <= 1
 
 
+def test_the_true_gain_is_told_frame_by_frame(profile: Profiles) -> None:
+    rack = profile()
+    play = noise(20_000)
+    _, truth = render(rack, SETTING, dac_codes(play))
+    told: list[np.ndarray] = []
+    stream = RackStream(rack)
+    stream.on_gain = told.append
+    stream.set(SETTING)
+    in_blocks(stream, play, 700)
+    assert sum(map(len, told)) > len(play) - CHUNK_FRAMES
+    stream.restart()
+    gain_db = np.concatenate(told)
+    assert np.allclose(gain_db, truth.gain_db, atol=1e-5)
+    assert gain_db.min() < -5
+
+
+def test_the_cv_of_a_unit_that_warms_up_grows(profile: Profiles) -> None:
+    """By 10 % in the end, 6.3 % after half a second."""
+    play, facts = noise(2 * RATE), document({})["simulation"]["cv"]
+    warming = facts | {"warming_percent": 10.0, "warming_s": 0.5}
+    volts: list[np.ndarray] = []
+    for cv in (facts, warming):
+        stream = RackStream(profile(quiet=True, cv=cv))
+        stream.set(SETTING)
+        recorded = in_blocks(stream, play) / 2.0**31
+        volts.append(recorded[:, stream.inputs.index("cv")] - recorded[RESERVE_FRAMES, 2])
+    late = round(stream.delay_frames["cv"])
+    for after_s in (0.5, 1.0, 1.8):
+        at = late + round(after_s * RATE)
+        grown = volts[1][at] / volts[0][at]
+        assert grown == pytest.approx(1 + 0.1 * (1 - np.exp(-after_s / 0.5)), abs=3e-3)
+
+
 def test_what_comes_back_is_left_justified_24_bit(profile: Profiles) -> None:
     received = RackStream(profile()).process(noise(5000))
     assert received.dtype == np.int32
@@ -82,7 +116,8 @@ SCRIPT = [
 @given(sizes=st.lists(st.integers(1, 5000), min_size=1, max_size=8))
 def test_the_blocks_do_not_matter(profile: Profiles, sizes: list[int]) -> None:
     """Not even for noise, for faults, or for what is told of them."""
-    rack = profile(faults=SCRIPT, always=[{"kind": "freeze", "at_s": 0.4}])
+    warming = document({})["simulation"]["cv"] | {"warming_percent": 10.0, "warming_s": 1.0}
+    rack = profile(faults=SCRIPT, always=[{"kind": "freeze", "at_s": 0.4}], cv=warming)
     play = played(0.5, 0.21, sounds=len(SCRIPT))
     told: list[list[dict[str, Any]]] = []
     received: list[np.ndarray] = []

@@ -54,6 +54,14 @@ def test_a_capacitor_may_begin_with_any_charge() -> None:
     assert found.corner_hz == pytest.approx(0.05, abs=4 * found.corner_uncertainty_hz)
 
 
+def test_the_charge_says_nothing_about_the_law() -> None:
+    """As in a stream that never ends: the capacitor remembers what was played before."""
+    for charge in (None, -0.1, 0.25):
+        law = coupled(0.1, charge=charge).fit(allow_ac=True).law
+        assert law.gain_db_per_fs == pytest.approx(-50.0, rel=1e-3)
+        assert law.gain_db_at_zero == pytest.approx(0.0, abs=0.005)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_there_is_no_alarm_without_coupling(seed: int) -> None:
     one = played(noise_dbfs=(-60, -80, -100)[seed % 3], seed=seed)

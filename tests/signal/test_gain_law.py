@@ -16,7 +16,6 @@ from capture.hardware.ports import Label
 from capture.hardware.simulated import render
 from capture.model import GainLaw
 from capture.run.calibrate import expected_law
-from capture.signal import gain_law
 from capture.signal.cv_delay import CvDelay
 from capture.signal.gain_law import MeasuredLaw, Probe, fit, probe
 
@@ -357,33 +356,3 @@ def test_another_rate(rack: Any) -> None:
     late = replace(LATE, frames=0.53 + pole / (1 - pole))
     found = fit(probe(rate_hz), audio, cv, expected, late)
     assert abs(simulated_error_db(found)) < 0.001
-
-
-# Music
-
-
-def test_music_confirms_the_law(rack: Any, groove: np.ndarray) -> None:
-    take = rack.take(rack.profile(), rack.setting(), groove)
-    found = from_take(take)
-    error = found.slope_db_per_fs / (-2.5 / 0.0497) - 1
-    assert abs(error) < 0.005
-    assert abs(error) < 4 * found.slope_uncertainty_db_per_fs / 50
-    assert found.moved_db > 8
-    assert found.scatter_db < 0.05
-
-
-def test_music_that_is_hardly_compressed_says_nothing(rack: Any, groove: np.ndarray) -> None:
-    take = rack.take(rack.profile(), rack.setting(threshold=-8.0, ratio=2.0), groove)
-    with pytest.raises(MeasurementFailed, match="unverifiable"):
-        from_take(take)
-
-
-def test_another_song_is_not_taken_for_this_one(rack: Any, groove: np.ndarray) -> None:
-    take = rack.take(rack.profile(), rack.setting(), groove)
-    with pytest.raises(MeasurementFailed):
-        from_take(replace(take, sent=take.sent[::-1]))
-
-
-def from_take(take: Any) -> gain_law.MusicLaw:
-    received = take.received / 2.0**31
-    return gain_law.from_music(take.sent / 2.0**31, received[:, :2], received[:, 2], RATE)

@@ -142,7 +142,7 @@ def test_no_alarm_on_good_cables(songs: dict[str, np.ndarray]) -> None:
     """Seed 0: 240 takes; songs, levels, fractions, gains, coupling, noise at random."""
     random = np.random.default_rng(0)
     named = list(songs.items())
-    figures, shares = [], []
+    figures = []
     for number in range(240):
         name, song = named[number % len(named)]
         trace = cable(
@@ -156,15 +156,11 @@ def test_no_alarm_on_good_cables(songs: dict[str, np.ndarray]) -> None:
             corner_hz=random.choice([0, 2]),
             seed=number,
         )
-        meter = trace.meter()
-        check = meter.verdict(LIMIT_DB)
+        check = trace.meter().verdict(LIMIT_DB)
         assert check.verdict != "fail", f"{name}: {check}"
         assert check.figure is not None
-        assert meter.first_broken_frame(LIMIT_DB) is None
         figures.append(check.figure)
-        shares.append(meter.proven_share(LIMIT_DB))
     print(f"pilot_db {np.percentile(figures, (0, 50, 95, 100)).round(2)} (0, 50, 95, 100 %)")
-    print(f"proven share {np.percentile(shares, (5, 25, 50)).round(3)} (5, 25, 50 %)")
     assert max(figures) < LIMIT_DB / 2
 
 
@@ -192,7 +188,7 @@ def test_every_edit_in_music_is_found(
             missed.append(f"{name}: {edit.__name__}, {frames} frames at {at}")
             if edit in (lose, double):
                 rest = cable(song[at + BLOCK_FRAMES :], **rig).meter()
-                assert rest.proven_share(LIMIT_DB) == 0, missed[-1]
+                assert rest.verdict(LIMIT_DB).verdict == "unverified", missed[-1]
     print(f"{found} found, {len(missed)} not: {missed}")
     assert len(missed) <= most_missed * found
 
@@ -204,15 +200,12 @@ def test_every_edit_in_music_is_found(
     st.sampled_from(EDITS),
     st.sampled_from([-40.0, -12.0, 0.0]),
 )
-def test_an_edit_is_found_and_placed(
+def test_an_edit_is_found(
     at: int, frames: int, edit: Callable[..., np.ndarray], level_dbfs: float
 ) -> None:
     trace = _noise_trace(level_dbfs)
     meter = Trace(trace.sent, edit(trace.loopback, START + at, frames)).meter()
     assert meter.verdict(LIMIT_DB).verdict == "fail"
-    where = meter.first_broken_frame(LIMIT_DB)
-    assert where is not None
-    assert -2 * BLOCK_FRAMES < where - at < BLOCK_FRAMES
 
 
 _TRACES: dict[float, Trace] = {}
@@ -232,8 +225,6 @@ def test_blocks_do_not_matter(block: int) -> None:
     broken = Trace(trace.sent, lose(trace.loopback, START + RATE, 1))
     one, other = broken.meter(), broken.meter(block)
     assert one.verdict(6).figure == pytest.approx(other.verdict(6).figure, abs=1e-3)
-    assert one.first_broken_frame(6) == other.first_broken_frame(6)
-    assert one.proven_share(6) == other.proven_share(6)
 
 
 @pytest.mark.parametrize("rig", [QUIET, NOISY], ids=["quiet", "noisy"])
@@ -249,19 +240,12 @@ def test_the_simulated_rig_with_a_scripted_fault(rack: Any, name: str) -> None:
     song = rack.sent(synthesise("groove")[: 2 * RATE])
     ends = rack.codes(marker(RATE)), np.zeros((GAP, 2), np.int32)
     play = np.concatenate([np.zeros((LEAD, 2), np.int32), *ends, song, ends[1], ends[1], ends[1]])
-    at = 1.2
-    for always in ([], [{"kind": name, "frames": 1, "at_s": at}]):
+    for always in ([], [{"kind": name, "frames": 1, "at_s": 1.2}]):
         recorded, _ = render(rack.profile(always=always), rack.setting(), play, Label("take", "t"))
         latency = 987
         loopback = np.pad(recorded[latency:, 3], (0, latency))
         meter = Trace(play[:-latency, 0], loopback[:-latency]).meter()
         assert meter.verdict(LIMIT_DB).verdict == ("fail" if always else "pass")
-        assert meter.proven_share(LIMIT_DB) > 0.9
-        where = meter.first_broken_frame(LIMIT_DB)
-        if always:
-            assert where == pytest.approx(at * RATE - latency - START, abs=512)
-        else:
-            assert where is None
 
 
 def test_silence_proves_nothing_and_breaks_nothing() -> None:
@@ -270,22 +254,18 @@ def test_silence_proves_nothing_and_breaks_nothing() -> None:
     assert check.verdict == "unverified"
     assert check.figure is not None
     assert check.figure < 3
-    assert meter.proven_share(LIMIT_DB) == 0
 
 
-def test_silence_within_a_song_counts_as_not_proven() -> None:
+def test_silence_within_a_song_breaks_nothing() -> None:
     song = np.random.default_rng(0).standard_normal(4 * RATE)
     song[RATE : 3 * RATE] = 0
-    meter = cable(song).meter()
-    assert meter.verdict(LIMIT_DB).verdict == "pass"
-    assert meter.proven_share(LIMIT_DB) == pytest.approx(0.5, abs=0.02)
+    assert cable(song).meter().verdict(LIMIT_DB).verdict == "pass"
 
 
 def test_a_meter_that_was_fed_nothing_says_so() -> None:
     trace = _noise_trace(-12.0)
     meter = Trace(trace.sent[: START + 1024], trace.loopback).meter()
     assert meter.verdict(LIMIT_DB).figure is None
-    assert meter.first_broken_frame(LIMIT_DB) is None
 
 
 @pytest.mark.parametrize("fault", ["dead", "noise", "other signal"])

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from capture.dataset import manifest
+from capture.dataset.columns import take_columns
 from capture.model import AUTO, CheckResult, Control, Position
 from capture.run.ledger import Ledger
 
@@ -60,7 +61,8 @@ def test_parquet_and_csv_and_ledger_say_the_same(filled: Ledger) -> None:
     tables = manifest.of_ledger(filled, CONTROLS)
     manifest.write(root, tables)
     assert set(tables) == {
-        "takes", "songs", "settings", "calibrations", "laws", "fingerprints", "anchors", "sessions"
+        "takes", "songs", "settings", "calibrations", "laws", "law_steps", "enrolments",
+        "fingerprints", "anchors", "sessions", "references", "visits",
     }  # fmt: skip
     for name, (columns, rows) in tables.items():
         table = pq.read_table(root / "manifest" / f"{name}.parquet")
@@ -158,8 +160,8 @@ def test_any_figure_and_any_name_survive(
         checks=(CheckResult("swap", figure, 0.01, "pass"),),
         captured_at=text,
     )
-    columns = manifest.take_columns(CONTROLS)
-    row = manifest.take_row(take, {made.song().song_id: made.song()}, CONTROLS, None)
+    columns = take_columns(CONTROLS)
+    row = manifest.take_row(take, {made.song().song_id: made.song()}, CONTROLS, None, None)
     (back,) = manifest.to_arrow(columns, [row]).to_pylist()
     (line,) = csv.DictReader(io.StringIO(manifest.to_csv(columns, [row]), newline=""))
     for name, value in (("check_swap", figure), ("rms_left_dbfs", level)):

@@ -135,8 +135,8 @@ class Rack:
         )
 
     def record(self, put: Callable[[Any], None]) -> None:
-        """From now on ``put`` gets all frames that are sent, and all events."""
-        self._record = put
+        """From now on ``put`` gets all frames that are sent, the unit's gain, and all events."""
+        self._record = self._stream.on_gain = put
         self._happened(
             {"event": "start", "rate_hz": self._rate_hz, "inputs": list(self._stream.inputs)}
         )

@@ -72,6 +72,7 @@ FULL_SCALE = np.float32(2**23)
 Play = NDArray[np.float32]
 Action = Freeze | Vanish | Unplug | Overflow
 Event = dict[str, Any]
+Gain = NDArray[np.float32]
 
 _OF_A_MOMENT = (
     LostFrames, DoubledFrames, Burst, KnobMoved, Freeze, Vanish, Unplug, Overflow,
@@ -86,7 +87,7 @@ def dac_codes(play: Play) -> Samples:
     return np.nan_to_num(codes, copy=False).astype(np.int32) << 8
 
 
-def _ignore(event: Event) -> None:
+def _ignore(item: Event | Gain) -> None:
     pass
 
 
@@ -94,6 +95,8 @@ class RackStream:
     """What comes back for what is sent, without an end.
 
     ``on_event`` is told at once what the stream does: mappings with ``event`` and ``frame``.
+    ``on_gain`` is told the unit's true gain in dB for every frame that was played to it, in order,
+    float32 (n,) at a time, a chunk late: negative = attenuation, without make-up gain.
     ``compiled``: see ``open_simulated``. Raises BadInput if the profile cannot be simulated.
     """
 
@@ -108,10 +111,12 @@ class RackStream:
         self._simulation, self._unit = at_rest(profile, compiled=compiled)
         self._script = Script(self._simulation.faults)
         self._tell = on_event
+        self.on_gain: Callable[[Gain], None] = _ignore
         self.inputs = inputs_of(profile)
         self.frame = 0
         self.epoch = 0
         self.takes = 0
+        self._heard = 0  # frames that the unit has heard
         self._ordered = Script([])
         self._actions: list[Action] = []
         self._order = itertools.count()
@@ -128,8 +133,7 @@ class RackStream:
         self._chain = Chain(self._profile, simulation, self._unit, self._wiring(), label)
         self._waiting: list[Samples] = []  # less than a chunk of what was sent
         self._count = 0
-        self._ready: Samples = np.empty((0, len(self.inputs)), np.int32)
-        self._feed(np.zeros((RESERVE_FRAMES, 2), np.int32))
+        self._ready, _ = self._chain.process(np.zeros((RESERVE_FRAMES, 2), np.int32))
         self._takes = Takes(rate_hz, self.frame)
         self._agenda: list[tuple[int, int, int, Callable[[], None]]] = []
 
@@ -140,6 +144,7 @@ class RackStream:
         """
         if self._takes.active:
             self._end_take()
+        self._flush()
         self._unit.settle(round(away_s * self._profile.audio.sample_rate_hz))
         self._start(latency_frames or self._simulation.converters.latency_frames)
 
@@ -212,7 +217,7 @@ class RackStream:
         self._tell({"event": "take_end", "frame": self.frame, "take": self.takes})
         if self._held:
             self._held = []
-            self._rewire()
+            self._flush()
 
     def _begin_fault(self, fault: AnyFault, first: int) -> None:
         """A fault of a sound, or a command's, that began with frame ``first``."""
@@ -224,7 +229,7 @@ class RackStream:
             self._ordered.add(fault)
         else:
             self._held.append(fault)
-            self._rewire()
+            self._flush()
             self._tell_fault(fault)
 
     def _happen(self, fault: AnyFault) -> None:
@@ -259,11 +264,11 @@ class RackStream:
     def _wiring(self) -> Wiring:
         """What happens at a moment of a take is not of the wiring, though it may always happen."""
         always = [f for f in self._simulation.always if not isinstance(f, _OF_A_MOMENT)]
-        return Wiring.of([*always, *self._held])
-
-    def _rewire(self) -> None:
-        self._flush()
-        self._chain.rewire(self._wiring())
+        wiring = Wiring.of([*always, *self._held])
+        wiring.cv_scale *= self._simulation.cv.warmth(
+            self._heard / self._profile.audio.sample_rate_hz
+        )
+        return wiring
 
     def _pass(self, codes: Samples) -> Samples:
         """As many frames as are sent, with nothing happening in between."""
@@ -285,8 +290,11 @@ class RackStream:
             self._count += len(codes)
 
     def _flush(self) -> None:
-        """Brings the reserve up to the last frame that was sent."""
+        """Brings the reserve up to the last frame that was sent; the next is wired as of now."""
         if self._count:
-            recorded, _ = self._chain.process(np.concatenate(self._waiting))
+            recorded, truth = self._chain.process(np.concatenate(self._waiting))
             self._ready = np.concatenate([self._ready, recorded])
+            self.on_gain(truth.gain_db.astype(np.float32))
+            self._heard += self._count
             self._waiting, self._count = [], 0
+        self._chain.rewire(self._wiring())

@@ -7,7 +7,6 @@ cannot be heard in the recording; memory holds a chunk and the delay lines, howe
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 
@@ -76,9 +75,7 @@ class SimulatedAudio:
         if label.purpose == "take":
             faults.append(self._script.next_take())
         wiring = Wiring.of(faults)
-        cv = self.simulation.cv
-        warm = -math.expm1(-self.frames / self.sample_rate_hz / cv.warming_s)
-        wiring.cv_scale *= 1 + cv.warming_percent / 100 * warm
+        wiring.cv_scale *= self.simulation.cv.warmth(self.frames / self.sample_rate_hz)
         return SimulatedRecording(self, play, label, wiring)
 
     def require(self) -> None:
@@ -220,6 +217,13 @@ class SimulatedKnobs:
             raise HardwareFault(f"the simulated unit must be told {', '.join(missing)} too")
         self._unit.set(setting)
         return Proof("acknowledged")
+
+    def verify(self, setting: Setting) -> Proof:
+        """It believes what it was told."""
+        return Proof("acknowledged")
+
+    def forget(self) -> None:
+        """Every turn begins with where they stand."""
 
     def close(self) -> None:
         self._closed = True

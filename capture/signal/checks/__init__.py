@@ -8,7 +8,7 @@ and gives its figures, each with a limit and a verdict, at the end:
 * ``likeness``    the returns against the song: level, polarity, swap, coherence, lag;
 * ``timing``      steps and drift of the lag within the take;
 * ``noise``       what is not the song's: offset, hum, noise floor;
-* ``agreement``   audio against CV: what song and CV do not explain of the output;
+* ``agreement``   audio against CV: what they leave of the output, and the delay of the CV;
 * ``cv``          the CV against the audio's gain: law, polarity, coupling, clipping, rest.
 
 ``path`` and ``prediction`` are what the last two are computed from.
@@ -17,8 +17,7 @@ and gives its figures, each with a limit and a verdict, at the end:
 from __future__ import annotations
 
 from capture.signal.checks.meter import Peaks, TakeLevels, TakeMeter
-from capture.signal.checks.path import Path
 
-ALGORITHM_VERSION = "checks-2"
+ALGORITHM_VERSION = "checks-3"
 
-__all__ = ["ALGORITHM_VERSION", "Path", "Peaks", "TakeLevels", "TakeMeter"]
+__all__ = ["ALGORITHM_VERSION", "Peaks", "TakeLevels", "TakeMeter"]

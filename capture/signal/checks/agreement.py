@@ -14,9 +14,11 @@ All from ``prediction.py``: e is what is left of the recording, q what was predi
 * crosstalk_db   the share of the other channel's prediction in e, in dB, by least squares; the
                  part of it that is like the own channel is taken out first. Unverified where the
                  song is mono.
-* cv_lag_frames  by how much the CV's delay, in a window of 65536 frames, is off the median of the
-                 take; the furthest of the windows that are sure of it. A CV that slips against the
-                 audio, or jumps to another delay.
+* cv_delay_frames  by how much later the CV is in this take than it was calibrated, both against
+                 the song: the median of the windows of 65536 frames that are sure of it. A CV that
+                 is recorded apart from the audio, or had slipped before the take began.
+* cv_lag_frames  by how much the CV's delay in one window is off that median; the furthest of the
+                 windows that are sure of it. A CV that slips within the take.
 """
 
 from __future__ import annotations
@@ -49,14 +51,20 @@ NOISE_SPREAD = 1.5
 SURE_LAG_FRAMES = 0.05
 
 
-def verdicts(found: Compared, limits: CheckLimits) -> tuple[CheckResult, ...]:
+def verdicts(
+    found: Compared, cv_delay_frames: float | None, limits: CheckLimits
+) -> tuple[CheckResult, ...]:
+    """``cv_delay_frames``: the calibrated delay of the CV against the song; None is not known."""
     burst, click = _events(found)
-    lag, crosstalk = _lag(found.delays), _crosstalk(found)
+    crosstalk = _crosstalk(found)
+    delay, lag = _delay_and_lag(found.delays)
+    late = None if delay is None or cv_delay_frames is None else delay - cv_delay_frames
     return (
         judge.above("audio_cv_db", _residual(found), limits.audio_cv_db, limits.audio_cv_warn_db),
         judge.above("burst_db", burst, limits.burst_db, limits.burst_warn_db),
         judge.above("click_db", click, limits.click_db, limits.click_warn_db),
         judge.above("crosstalk_db", crosstalk, limits.crosstalk_db, limits.crosstalk_warn_db),
+        judge.off("cv_delay_frames", late, limits.cv_delay_frames, limits.cv_delay_warn_frames),
         judge.above("cv_lag_frames", lag, limits.cv_lag_frames, limits.cv_lag_warn_frames),
     )
 
@@ -114,6 +122,10 @@ def _crosstalk(found: Compared) -> float | None:
     return 20 * math.log10(max(*map(abs, shares), 1e-10))
 
 
-def _lag(delays: Doubles) -> float | None:
+def _delay_and_lag(delays: Doubles) -> tuple[float | None, float | None]:
+    """Of the windows that are sure: their median, and how far off it the furthest is."""
     sure = delays[delays[:, 1] < SURE_LAG_FRAMES, 0]
-    return float(np.abs(sure - np.median(sure)).max()) if len(sure) else None
+    if not len(sure):
+        return None, None
+    median = float(np.median(sure))
+    return median, float(np.abs(sure - median).max())

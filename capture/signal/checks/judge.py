@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from capture.model import CheckResult
 
 
@@ -28,6 +30,12 @@ def below(name: str, figure: float | None, limit: float, warn: float | None = No
     if warn is not None and figure < warn:
         return CheckResult(name, figure, warn, "warn")
     return CheckResult(name, figure, limit, "pass")
+
+
+def off(name: str, figure: float | None, limit: float, warn: float | None = None) -> CheckResult:
+    """Fails further than ``limit`` from 0, either way, warns further than ``warn``."""
+    found = above(name, None if figure is None else abs(figure), limit, warn)
+    return replace(found, figure=figure)
 
 
 def run(name: str, figure: int, limit: int) -> CheckResult:

@@ -27,6 +27,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from capture.errors import MeasurementFailed
 from capture.model import CheckLimits, CheckResult
@@ -38,7 +39,6 @@ Window = tuple[Doubles, Doubles]
 """What was sent and what came back, each shape (2, frames)."""
 
 WINDOW_FRAMES = 16384
-LONG_FRAMES = 65536
 LOUD_DBFS = -45.0
 """A window must be this loud for its lag to be measured."""
 SEARCH_FRAMES = 4096
@@ -46,7 +46,8 @@ NEAR_FRAMES = 16
 CLEAR_PEAK = 25.0
 """Correlation peak over rms that a lag in music must show before it is believed."""
 CLEAR_FRAMES = 0.07
-"""Uncertainty of a lag above which it is not believed."""
+CLEAR_FAR_FRAMES = 0.5
+"""Uncertainty of a lag above which it is not believed; of one that is far off whole frames do."""
 AMBIGUOUS = 0.8
 """A peak near the expected lag is believed if it has this much of the highest peak's height."""
 WHITENING = 0.7
@@ -99,17 +100,19 @@ class Likeness:
         )
 
     def _add_spectra(self, signals: Singles) -> None:
-        for at in range(0, signals.shape[1] - SPECTRUM_FRAMES + 1, SPECTRUM_HOP):
-            part = signals[:, at : at + SPECTRUM_FRAMES] * self._hann
-            spectra = np.fft.rfft(part)[:, self._band]
-            powers = spectra.real**2 + spectra.imag**2
-            total = powers.sum(axis=1)
-            # Each frame of the return is brought to the song's level: the gain may move.
-            scale = np.divide(total[:2], total[2:], out=np.zeros(2), where=total[2:] > 0)
-            powers[2:] *= scale[:, None]
-            self._powers += powers
-            self._cross += spectra[:2].conj() * spectra[2:] * np.sqrt(scale)[:, None]
-            self._spectra += 1
+        if signals.shape[1] < SPECTRUM_FRAMES:
+            return
+        windows = sliding_window_view(signals, SPECTRUM_FRAMES, axis=1)[:, ::SPECTRUM_HOP]
+        spectra = np.fft.rfft(windows * self._hann)[:, :, self._band]
+        powers = spectra.real**2 + spectra.imag**2
+        total = powers.sum(axis=2)
+        # Each window of the return is brought to the song's level: the gain may move.
+        scale = np.divide(total[:2], total[2:], out=np.zeros_like(total[2:]), where=total[2:] > 0)
+        powers[2:] *= scale[:, :, None]
+        cross = spectra[:2].conj() * spectra[2:] * np.sqrt(scale)[:, :, None]
+        self._powers += powers.sum(axis=1)
+        self._cross += cross.sum(axis=1)
+        self._spectra += windows.shape[1]
 
     def _keep_windows(self, x: Singles, y: Singles) -> None:
         """Keeps a window of the first loud block and of the last one: the one with most treble."""
@@ -189,8 +192,7 @@ class Likeness:
             found = self._lags(self._long, expected, self._long[0].shape[1] // 2)
         if not found:
             return CheckResult(name, None, limit, "unverified")
-        excess = min(found)[1]
-        return CheckResult(name, excess, limit, "fail" if abs(excess) > limit else "pass")
+        return judge.off(name, min(found)[1], limit)
 
     def _lags(
         self, window: Window, expected: Sequence[float], search: int
@@ -202,7 +204,8 @@ class Likeness:
                 lag = self._music_lag(window[0][channel], window[1][channel], search)
             except MeasurementFailed:
                 continue
-            if lag.uncertainty_frames <= CLEAR_FRAMES:
+            far = abs(lag.frames) > NEAR_FRAMES
+            if lag.uncertainty_frames <= (CLEAR_FAR_FRAMES if far else CLEAR_FRAMES):
                 found.append((lag.uncertainty_frames, lag.frames - expected[channel]))
         return found
 

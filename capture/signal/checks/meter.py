@@ -18,7 +18,6 @@ from capture.model import CheckLimits, CheckResult, GainLaw
 from capture.signal.checks import agreement, cv, timing
 from capture.signal.checks.likeness import Likeness
 from capture.signal.checks.noise import Noise
-from capture.signal.checks.path import Path
 from capture.signal.checks.prediction import GRAIN_FRAMES, PIECE_FRAMES, Prediction
 from capture.signal.checks.samples import Codes, Samples, peaks_of
 from capture.signal.drift import LagMeter
@@ -44,13 +43,10 @@ class TakeLevels:
 
 class TakeMeter:
     """Accumulates one take: the song as it was sent, the output and the CV that came back, cut so
-    that frame 0 of all three belongs together.
-
-    ``law`` predicts gain from the CV. ``path``: the one that a take before it, on the same
-    calibration, has found; without one it is learnt from this take.
+    that frame 0 of all three belongs together. ``law`` predicts gain from the CV.
     """
 
-    def __init__(self, sample_rate_hz: int, law: GainLaw, path: Path | None = None) -> None:
+    def __init__(self, sample_rate_hz: int, law: GainLaw) -> None:
         self.frames = 0
         self._law = law
         self._waiting: list[Codes] = []
@@ -58,15 +54,10 @@ class TakeMeter:
         self._likeness = Likeness(sample_rate_hz)
         self._lags = LagMeter(sample_rate_hz)
         self._noise = Noise(sample_rate_hz, law.gain_db_per_fs)
-        self._prediction = Prediction(sample_rate_hz, law.gain_db_per_fs, path)
+        self._prediction = Prediction(sample_rate_hz, law.gain_db_per_fs)
         self._cv_first: float | None = None
         self._cv_sum = 0.0
         self._cv_ends: list[NDArray[np.float32]] = []  # (2, pieces): lowest, highest
-
-    @property
-    def path(self) -> Path:
-        """The path as this take has it, after ``verdicts``: for the takes that follow."""
-        return self._prediction.path
 
     def add(self, sent: Codes, output: Codes, cv: Codes) -> Peaks:
         """One block: ``sent`` and ``output`` (frames, 2), ``cv`` (frames,), left-justified.
@@ -108,11 +99,14 @@ class TakeMeter:
         limits: CheckLimits,
         rest_cv_fs: float | None = None,
         before_cv_fs: float | None = None,
+        cv_delay_frames: float | None = None,
     ) -> tuple[CheckResult, ...]:
         """Every check. ``expected_lag``: the fractions left after the cut, (left, right).
 
         ``rest_cv_fs``: the CV, full scale 1, of the unit at rest; ``before_cv_fs``: its mean in the
-        silence just before the song. Nothing can be added any more.
+        silence just before the song. ``cv_delay_frames``: how much later the CV is than the song
+        was sent, after the cut, as it was calibrated: the left fraction and the law's own. What is
+        None cannot be verified. Nothing can be added any more.
         """
         missing = self.frames - planned_frames
         length = CheckResult("frames", missing, 0, "fail" if missing else "pass")
@@ -129,7 +123,7 @@ class TakeMeter:
             *self._likeness.verdicts(expected_lag, limits),
             *timing.verdicts(self._lags.track(), limits),
             *self._noise.verdicts(limits),
-            *agreement.verdicts(found, limits),
+            *agreement.verdicts(found, cv_delay_frames, limits),
             *cv.verdicts(found, voltage, self._law, limits),
         )
 
@@ -148,7 +142,10 @@ class TakeMeter:
         )
         self._likeness.add(signals)
         self._noise.add(signals)
-        self._prediction.add(np.pad(signals, ((0, 0), (0, -len(volts) % GRAIN_FRAMES))))
+        if short := -len(volts) % GRAIN_FRAMES:
+            signals = np.pad(signals, ((0, 0), (0, short)))
+            signals[4, -short:] = signals[4, -short - 1]  # a voltage that jumps is an event
+        self._prediction.add(signals)
 
     def _finish(self) -> None:
         """The rest that fills no block."""

@@ -84,7 +84,9 @@ class Noise:
         return _decibels(float(np.max((y - own * p) ** 2)))
 
     def _add_hum(self, p: Singles, y: Singles) -> None:
-        thin = np.concatenate([p, y]).reshape(4, -1, self._thin).mean(axis=2, dtype=np.float64)
+        # A product sums short rows much faster than mean() does.
+        mean = np.full(self._thin, 1 / self._thin, np.float32)
+        thin = np.concatenate([p, y]).reshape(4, -1, self._thin) @ mean
         spectra = np.fft.rfft(thin * self._window)[:, self._bins]
         heard, received = spectra[:2], spectra[2:]
         self._pp += np.abs(heard) ** 2

@@ -6,11 +6,17 @@ D is a band filter, some 300 Hz to 0.29 of the rate: below it are hum, offsets a
 it converters differ. h, 32 taps, is static and make-up gain, the fraction of a frame, converters
 and transformers. tau is by how much the CV comes later than the song does.
 
-Where no path is handed in it is fitted as the take goes by: h by least squares over all blocks so
-far, the one at hand included, one equation for every 16 frames (the growing window of recursive
-least squares: Haykin, Adaptive Filter Theory). What cannot be told from bass is learnt with the
-first cymbal. tau follows by Gauss-Newton on the same squares, de/dtau = -h * D * (x G'), what h
-could do instead taken out; each block counts by its information.
+Both are fitted as the take goes by: h by least squares over all blocks so far, the one at hand
+included, one equation for every 16 frames (the growing window of recursive least squares: Haykin,
+Adaptive Filter Theory). What cannot be told from bass is learnt with the first cymbal. A path that
+is handed on from another take leaves more: what that song could not show of h, it does not know.
+tau follows by Gauss-Newton on the same squares, de/dtau = -h * D * (x G'), what h could do instead
+taken out; each block counts by its information.
+
+Noise of the CV has slopes too: they are in de/dtau, make a block look sure, and tau look right. So
+the delay that is reported of a block takes slopes over 8 frames, which do not share that noise, as
+an instrument (instrumental variables: Ljung, System Identification): <e, w> / <de/dtau, w> with w
+from these slopes. The steps take w = de/dtau: a gain that swings from frame to frame has no others.
 """
 
 from __future__ import annotations
@@ -34,24 +40,19 @@ FLOOR = 1e-10
 """Noise of -100 dBFS: what is not louder teaches h nothing."""
 UNSURE_FRAMES = 4.0
 """How far tau may be from 0 before anything is known."""
-TURNS = 5
-"""Gauss-Newton steps on the first block that tells anything of tau."""
+TURNS = 8
+FURTHEST_FRAMES = 8.0
+SETTLED_FRAMES = 0.1
+SIGNIFICANT = 5.0
+"""So many Gauss-Newton steps, each so far at most, until so near, on the first block that is sure
+that tau is off, by so many standard deviations: a CV that is 16 frames off is found so."""
 SURE_FRAMES = 0.2
 """A block tells something of tau if its standard deviation is below this."""
-_GEMM = 48
+SHARP, SMOOTH = 1, 2
+SMOOTH_FRAMES = 4
+"""Smooth slopes are taken from so many frames before to so many after."""
+_GEMM = 24
 """Outputs that are filtered by one row of a matrix product."""
-
-
-@dataclass(frozen=True, slots=True)
-class Path:
-    """Fitted once, true until a cable or a converter changes.
-
-    ``taps`` (2, TAPS): h of left and right; tap ``TAPS // 2`` is a delay of 0. ``cv_delay_frames``:
-    tau, positive where the CV is later than the song.
-    """
-
-    taps: Doubles
-    cv_delay_frames: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,41 +77,65 @@ class Followed:
         return matched / power if matched > 0 and power > 0 else 1.0
 
 
-class PathFit:
-    """Knows the path, or learns it. Arrays of channels are (2, frames): left, right."""
+@dataclass(frozen=True, slots=True)
+class _Learnt:
+    """A block's equations for h, and the inner products (3, 3) of three signals: what h leaves, and
+    what a frame of tau would change, with sharp and with smooth slopes of the gain."""
 
-    def __init__(self, gain_db_per_fs: float, path: Path | None) -> None:
+    squares: Doubles
+    targets: Doubles
+    products: Doubles
+    equations: int
+
+    def lag(self, instrument: int) -> tuple[float, float]:
+        """By how much tau is off, and its standard deviation, in frames."""
+        along, across = self.products[0, instrument], self.products[SHARP, instrument]
+        if across <= 0:
+            return 0.0, math.inf
+        error = self.products[0, 0] / self.equations
+        sigma = math.sqrt(error * self.products[instrument, instrument]) / across
+        return float(along / across), float(sigma)
+
+
+class PathFit:
+    """Learns the path. Arrays of channels are (2, frames): left, right.
+
+    ``taps`` (2, TAPS): h of left and right, so far; tap ``TAPS // 2`` is a delay of 0.
+    """
+
+    def __init__(self, gain_db_per_fs: float) -> None:
+        self.taps = np.zeros((2, TAPS))
         self._slope = np.float32(gain_db_per_fs)
-        self._given = path is not None
-        self._taps = path.taps if path else np.zeros((2, TAPS))
-        self._tau = path.cv_delay_frames if path else 0.0
+        self._tau = 0.0
         self._information = UNSURE_FRAMES**-2
-        self._found = False
+        self._sought = False
         self._squares = np.eye(TAPS) * np.full((2, 1, 1), FLOOR)
         self._targets = np.zeros((2, TAPS))
-
-    @property
-    def path(self) -> Path:
-        return Path(self._taps.copy(), self._tau)
 
     def follow(self, x: Singles, z: Singles, v: Singles) -> Followed:
         """One block: x (2, frames), z (2, frames / 2), v (frames,). Learns before it predicts."""
         gain_db, driven, heard = self._drive(x, v)
-        lag, sigma, squares, targets = self._learn(z, gain_db, driven, heard)
-        if not self._given and not self._found and sigma < SURE_FRAMES:
-            self._found = True
+        learnt = self._learn(z, gain_db, driven, heard)
+        step, unsure = learnt.lag(SHARP)
+        far = abs(step) > max(SETTLED_FRAMES, SIGNIFICANT * unsure)
+        if far and unsure < SURE_FRAMES and not self._sought:
+            self._sought = True
             for _ in range(TURNS):
-                self._tau += float(np.clip(lag, -1, 1))
+                if abs(step) < SETTLED_FRAMES:
+                    break
+                self._tau += float(np.clip(step, -FURTHEST_FRAMES, FURTHEST_FRAMES))
                 gain_db, driven, heard = self._drive(x, v)
-                lag, sigma, squares, targets = self._learn(z, gain_db, driven, heard)
-        q, delay = self._through(heard), self._tau + lag
-        if not self._given:
-            self._squares += squares
-            self._targets += targets
-            if sigma < SURE_FRAMES:
-                self._information += sigma**-2
-                self._tau += float(np.clip(lag, -1, 1)) * sigma**-2 / self._information
-        return Followed(q, gain_db, delay, sigma, squares, targets, self._taps.copy())
+                learnt = self._learn(z, gain_db, driven, heard)
+                step, unsure = learnt.lag(SHARP)
+        lag, sigma = learnt.lag(SMOOTH)
+        delay, q = self._tau + lag, self._through(heard)
+        self._squares += learnt.squares
+        self._targets += learnt.targets
+        if unsure < SURE_FRAMES:
+            self._information += unsure**-2
+            self._tau += float(np.clip(step, -1, 1)) * unsure**-2 / self._information
+        taps = self.taps.copy()
+        return Followed(q, gain_db, delay, sigma, learnt.squares, learnt.targets, taps)
 
     def _drive(self, x: Singles, v: Singles) -> tuple[Singles, Singles, Singles]:
         """The CV's gain at each frame of x, x under that gain, and the band of it."""
@@ -119,45 +144,44 @@ class PathFit:
         return gain_db, driven, banded(driven)
 
     def _through(self, heard: Singles) -> Singles:
-        before, after = TAPS // 2 - 1, TAPS // 2
-        padded = np.pad(heard, ((0, 0), (before, after)))
-        return np.stack([_correlated(padded[s], self._taps[s][::-1], 1) for s in (0, 1)])
+        sides = zip(heard, self.taps, strict=True)
+        before = TAPS // 2 - 1
+        return np.concatenate([_correlated(d[None], h[::-1], 1, before, len(d)) for d, h in sides])
 
-    def _learn(
-        self, z: Singles, gain_db: Singles, driven: Singles, heard: Singles
-    ) -> tuple[float, float, Doubles, Doubles]:
-        """Fits h; returns lag, sigma, and this block's equations."""
-        slopes = np.gradient(gain_db) * NEPERS
-        moved = banded((driven * slopes).astype(np.float32))
+    def _learn(self, z: Singles, gain_db: Singles, driven: Singles, heard: Singles) -> _Learnt:
+        """Fits h."""
+        moved = [banded(driven * _slopes(gain_db, over)) for over in (1, SMOOTH_FRAMES)]
         squares, targets = np.zeros((2, TAPS, TAPS)), np.zeros((2, TAPS))
         chosen = _chosen(z.shape[1])
-        along = across = error = 0.0
+        products = np.zeros((3, 3))
         for side in (0, 1):
             rows = _rows(heard[side])[chosen].astype(np.float64)
             wanted = z[side, chosen].astype(np.float64)
             own, cross = rows.T @ rows, rows.T @ wanted
             squares[side], targets[side] = own, cross
-            if not self._given:
-                self._taps[side] = np.linalg.solve(
-                    self._squares[side] + own, self._targets[side] + cross
-                )
-            slide: Doubles = _rows(moved[side])[chosen].astype(np.float64) @ self._taps[side]
-            left = wanted - rows @ self._taps[side]
-            mixed = rows.T @ slide
-            slide -= rows @ np.linalg.solve(own + FLOOR * np.eye(TAPS), mixed)
-            along += float(left @ slide)
-            across += float(slide @ slide)
-            error += float(left @ left)
-        if across <= 0:
-            return 0.0, math.inf, squares, targets
-        sigma = math.sqrt(error / (2 * len(chosen)) / across)
-        return along / across, sigma, squares, targets
+            self.taps[side] = taps = np.asarray(
+                np.linalg.solve(self._squares[side] + own, self._targets[side] + cross), np.float64
+            )
+            slides: Doubles = np.stack([_rows(each[side])[chosen] @ taps for each in moved], axis=1)
+            slides -= rows @ np.linalg.solve(own + FLOOR * np.eye(TAPS), rows.T @ slides)
+            left = wanted - rows @ taps
+            whole: Doubles = np.column_stack([left, slides])
+            products += whole.T @ whole
+        return _Learnt(squares, targets, products, 2 * len(chosen))
+
+
+def _slopes(gain_db: Singles, over: int) -> Singles:
+    """By how many nepers the gain rises in a frame, from ``over`` frames before to so many after;
+    the same shape, 0 at the ends."""
+    slopes = np.zeros_like(gain_db)
+    rise_db = gain_db[2 * over :] - gain_db[: -2 * over]
+    slopes[over:-over] = rise_db * np.float32(NEPERS / (2 * over))
+    return slopes
 
 
 def banded(x: Singles) -> Singles:
     """D * x at every second frame, (channels, frames / 2); wrong near the ends, which are odd."""
-    side = len(BAND) // 2
-    return np.stack([_correlated(np.pad(channel, side), BAND, 2) for channel in x])
+    return _correlated(x, BAND, 2, len(BAND) // 2, -(-x.shape[1] // 2))
 
 
 def shifted(v: Singles, frames: float) -> Singles:
@@ -167,19 +191,25 @@ def shifted(v: Singles, frames: float) -> Singles:
     taps = np.sinc(time) * np.i0(6.0 * np.sqrt(1 - (time / 16.5) ** 2))
     before, after = max(0, 15 - whole), max(0, 16 + whole)
     long = np.pad(v, (before, after), mode="edge")[max(0, whole - 15) :]
-    return _correlated(long[: len(v) + 31], taps / float(np.sum(taps)), 1)
+    return _correlated(long[None], taps / float(np.sum(taps)), 1, 0, len(v))[0]
 
 
-def _correlated(x: Singles, taps: Doubles, hop: int) -> Singles:
-    """sum_k x(hop n + k) taps(k) where all of it is there: a product with a band matrix."""
-    count = (len(x) - len(taps)) // hop + 1
+def _correlated(x: Singles, taps: Doubles, hop: int, before: int, count: int) -> Singles:
+    """sum_k x(hop n + k - before) taps(k), (channels, count); x (channels, frames) is 0 beyond its
+    ends. A product with a band matrix."""
     rows = -(-count // _GEMM)
     width = (_GEMM - 1) * hop + len(taps)
-    x = np.pad(x, (0, max(0, (rows - 1) * _GEMM * hop + width - len(x))))
+    long = np.zeros((len(x), (rows - 1) * _GEMM * hop + width), np.float32)
+    part = x[:, : long.shape[1] - before]
+    long[:, before : before + part.shape[1]] = part
     matrix = np.zeros((width, _GEMM), np.float32)
     for column in range(_GEMM):
         matrix[hop * column : hop * column + len(taps), column] = taps
-    return (sliding_window_view(x, width)[:: _GEMM * hop][:rows] @ matrix).ravel()[:count]
+    result = np.empty((len(x), rows, _GEMM), np.float32)
+    for windows, filtered in zip(sliding_window_view(long, width, axis=1), result, strict=True):
+        # Of windows that overlap BLAS makes nothing.
+        np.matmul(np.ascontiguousarray(windows[:: _GEMM * hop]), matrix, out=filtered)
+    return result.reshape(len(x), -1)[:, :count]
 
 
 def _rows(heard: Singles) -> Singles:

@@ -29,7 +29,7 @@ Codes = NDArray[np.int32]
 LANDMARK_BITS = 5
 DISTANCES = 4
 """So many distances are looked at in each block."""
-_MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
+_MIX = np.array([0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D], np.uint32)
 
 
 class Samples:
@@ -39,7 +39,7 @@ class Samples:
         self.peaks = np.zeros(3)
         self._full, self._stuck = [[_Run() for _ in range(3)] for _ in range(2)]
         self._past: Codes | None = None
-        self._landmarks = np.zeros(0, np.int64), np.zeros(0, np.uint64)
+        self._landmarks = np.zeros(0, np.int64), np.zeros(0, np.uint32)
         self._repeated = 0
 
     def add(self, codes: Codes) -> None:
@@ -68,8 +68,7 @@ class Samples:
     def _repeats(self, codes: Codes) -> int:
         """The longest run in this block that repeats frames of this block or the one before."""
         before = self._past
-        whole = codes if before is None else np.concatenate([before, codes], axis=1)
-        first = whole.shape[1] - codes.shape[1]
+        first = 0 if before is None else before.shape[1]
         places, hashes = self._landmarks
         new_places, new_hashes = _landmarks(codes)
         places = np.concatenate([places, new_places + first])
@@ -79,6 +78,9 @@ class Samples:
         same = hashes[order][1:] == hashes[order][:-1]
         later, earlier = places[order][1:][same], places[order][:-1][same]
         distances, counts = np.unique((later - earlier)[later >= first], return_counts=True)
+        if not len(distances):
+            return 0
+        whole = codes if before is None else np.concatenate([before, codes], axis=1)
         longest = 0
         for distance in distances[np.argsort(-counts)][:DISTANCES]:
             begin = max(first, int(distance))
@@ -120,13 +122,13 @@ def peaks_of(received: Codes) -> NDArray[np.float64]:
     return np.maximum(highest.astype(np.float64), -lowest.astype(np.float64))
 
 
-def _landmarks(codes: Codes) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+def _landmarks(codes: Codes) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
     """Places and hashes of the frames whose hash begins with zeros, those that moved at all."""
-    received = codes[2:].astype(np.uint64)
-    hashes = received[0] * _MIX[0] + received[1] * _MIX[1] + received[2] * _MIX[2]
-    hashes ^= hashes >> np.uint64(29)
-    hashes *= _MIX[0]
-    marked = (hashes >> np.uint64(64 - LANDMARK_BITS)) == 0
+    left, right, volts = (codes[2:] >> 8).view(np.uint32)
+    hashes = left * _MIX[0] + right * _MIX[1] + volts * _MIX[2]
+    hashes ^= hashes >> np.uint32(15)
+    hashes *= _MIX[1]
+    marked = hashes < 2 ** (32 - LANDMARK_BITS)
     marked[1:] &= hashes[1:] != hashes[:-1]
     places = np.flatnonzero(marked)
     return places, hashes[places]

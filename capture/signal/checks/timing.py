@@ -12,6 +12,7 @@ from __future__ import annotations
 from capture.errors import MeasurementFailed
 from capture.model import CheckLimits, CheckResult
 from capture.signal import drift
+from capture.signal.checks import judge
 from capture.signal.drift import LagTrack
 
 LEAST_PROVEN = 0.5
@@ -35,5 +36,5 @@ def _drift(track: LagTrack, limit: float) -> CheckResult:
     try:
         found = drift.from_track(track)
     except MeasurementFailed:
-        return CheckResult("drift_ppm", None, limit, "unverified")
-    return CheckResult("drift_ppm", found.ppm, limit, "fail" if abs(found.ppm) > limit else "pass")
+        return judge.off("drift_ppm", None, limit)
+    return judge.off("drift_ppm", found.ppm, limit)

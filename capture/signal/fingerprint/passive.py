@@ -1,11 +1,10 @@
 """Watches the knobs while music plays: the enrolled model's gain against the CV's.
 
 The probe is played before the takes of a setting; this is for the time after it. A take is looked
-at in twelve stretches of 0.6 s, spread evenly, each where the reduction moves most in its part of
-the take. Through each the model is run from the input as it was sent, once for the label and once
-for every one-step neighbour, from the reduction r that the CV shows as the stretch begins. How much
-of it the slow section holds follows from the CV before: with the charge eliminated from the
-equations of the two sections, and k = transfer * fast,
+at in the twelve stretches that ``stretches`` has kept of it. Through each the model is run from the
+input as it was sent, once for the label and once for every one-step neighbour, from the reduction r
+that the CV shows as the stretch begins. How much of it the slow section holds follows from the CV
+before: with the charge eliminated from the equations of the two sections, and k = transfer * fast,
 
     (1 + k) x2' = k r' + transfer (r - x2) - x2 / slow
 
@@ -20,12 +19,11 @@ Assumed: the detector hears the louder channel. The probe, alike on both, cannot
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from capture.model import Setting
+from capture.model import CheckResult, Setting
 from capture.signal.fingerprint import greybox, sidechain
 from capture.signal.fingerprint.greybox import Model
 from capture.signal.fingerprint.probe import Signal
@@ -37,15 +35,11 @@ from capture.signal.fingerprint.sidechain import (
     THRESHOLD,
     TRANSFER,
 )
+from capture.signal.fingerprint.stretches import LEAST_P95_DB, LENGTH, WINDOW_S, Heard
 from capture.signal.fingerprint.verdict import FITS, MOST_LOG10, SURE_LOG10, Word
 
 ALGORITHM_VERSION = "fingerprint-passive-1"
 
-STRETCHES = 12
-WINDOW_S = 0.01
-STRETCH_S = 0.6
-LEAST_P95_DB = 1.0
-"""A take whose reduction stays below this, 95 % of the time, shows nothing."""
 MISFIT_DB = 0.1
 """What the model may leave of a window's mean in music, one standard deviation."""
 SHARE_STEP = 0.05
@@ -58,8 +52,8 @@ _QUIET = 1e-6
 class Watch:
     """What a take of music says. ``log10_odds``: of the most likely neighbour against the label, as
     a power of ten; ``since_s``: where they hold from there on only, in seconds into the take, and
-    None where nothing is wrong. ``error_db``: RMS of what the label's prediction leaves when the
-    likeliest movements are taken out. None: not compared."""
+    None where nothing is wrong. ``left``: what the label's prediction leaves in the worst stretch
+    when the likeliest movements are taken out, RMS over MISFIT_DB. None: not compared."""
 
     word: Word
     reason: str
@@ -67,43 +61,37 @@ class Watch:
     most_likely: Setting | None = None
     log10_odds: float | None = None
     since_s: float | None = None
-    error_db: float | None = None
+    left: float | None = None
 
 
 def watch(
     model: Model,
     label: Setting,
     neighbours: Sequence[Setting],
-    sent: Signal,
-    reduction_db: Signal,
+    heard: Heard,
 ) -> Watch:
     """Compares a take with what ``model`` expects of ``label`` and of its ``neighbours``.
 
-    ``sent`` (frames, 2), full scale 1, as it was played; ``reduction_db`` (frames,), from the CV,
-    at the model's sample rate and cut at the measured latency. The unit was at rest before.
+    ``heard``: the take at the model's sample rate, cut at the measured latency. The unit was at
+    rest before.
 
-    Raises:
-        BadInput: a position was not enrolled.
-        ValueError: the two are not equally long.
+    Raises BadInput where a position was not enrolled.
     """
-    if len(sent) != len(reduction_db):
-        raise ValueError(f"{len(sent)} frames were sent, the CV has {len(reduction_db)}")
-    window = round(WINDOW_S * model.sample_rate_hz)
-    means = reduction_db[: len(reduction_db) // window * window].reshape(-1, window).mean(axis=1)
+    means = heard.means_db
     p95 = float(np.percentile(means, 95)) if len(means) else 0.0
-    starts = _stretches(means)
-    if p95 < LEAST_P95_DB or not len(starts):
+    if p95 < LEAST_P95_DB or not heard.stretches:
         return Watch("not verifiable", f"too little reduction: 95 % is below {p95:.2f} dB", p95)
     settings = [label, *neighbours]
-    log10, left = _compare(model, settings, sent, reduction_db, means, starts)
-    error_db = float(np.sqrt(np.mean(left[:, 0] ** 2))) * MISFIT_DB
+    starts = [stretch.start for stretch in heard.stretches]
+    log10, left = _compare(model, settings, heard, starts)
+    worst = float(left[:, 0].max())
     # Odds of every neighbour, from each stretch to the end.
     odds = np.cumsum((log10 - log10[:, :1])[::-1], axis=0)[::-1]
     at, best = divmod(int(np.argmax(odds)), len(settings))
     if odds[at, best] > SURE_LOG10:
         # The median: the knob may have been moved in the middle of one stretch.
         fits = float(np.median(left[at:, best])) < FITS
-        since_s = float(starts[at]) * WINDOW_S
+        since_s = starts[at] * WINDOW_S
         return Watch(
             word="contradicted" if fits else "doubtful",
             reason=f"from {since_s:.1f} s on it looks like {settings[best]}",
@@ -111,58 +99,58 @@ def watch(
             most_likely=settings[best],
             log10_odds=float(odds[at, best]),
             since_s=since_s,
-            error_db=error_db,
+            left=worst,
         )
     best = int(np.argmax(odds[0]))
     runner_up = float(odds[0, 1:].max(initial=-MOST_LOG10))
-    times_s: Signal = starts * np.float64(WINDOW_S)
-    word, reason = _word(left[:, 0], times_s, runner_up)
-    return Watch(word, reason, p95, settings[best], runner_up, error_db=error_db)
+    word, reason = _word(left[:, 0], [start * WINDOW_S for start in starts], runner_up)
+    return Watch(word, reason, p95, settings[best], runner_up, left=worst)
 
 
-def _word(left: Signal, times_s: Signal, runner_up: float) -> tuple[Word, str]:
+def verdicts(seen: Watch | None, overruled: bool) -> tuple[CheckResult, CheckResult]:
+    """As take checks: ``knobs_log10`` fails for a knob that was moved, and only warns where a probe
+    has ``overruled`` it; ``knobs_left`` warns of a gain that is like no candidate's. None: the unit
+    is not enrolled."""
+    moved = CheckResult("knobs_log10", None, SURE_LOG10, "unverified")
+    left = CheckResult("knobs_left", None, FITS, "unverified")
+    if seen is None or seen.log10_odds is None:
+        return moved, left
+    if seen.word == "not verifiable":
+        moved = replace(moved, figure=seen.log10_odds)
+    else:
+        sure = seen.log10_odds > SURE_LOG10
+        verdict = "pass" if not sure else "fail"
+        if sure and (overruled or seen.word == "doubtful"):
+            verdict = "warn"
+        moved = replace(moved, figure=seen.log10_odds, verdict=verdict)
+    if seen.left is not None:
+        left = replace(left, figure=seen.left, verdict="warn" if seen.left > FITS else "pass")
+    return moved, left
+
+
+def _word(left: Signal, times_s: list[float], runner_up: float) -> tuple[Word, str]:
     """The verdict where no neighbour is clearly likelier than the label."""
     if left.max() > FITS:
-        worst_s = float(times_s[int(np.argmax(left))])
+        worst_s = times_s[int(np.argmax(left))]
         return "doubtful", f"at {worst_s:.1f} s the gain is like no candidate's"
     if runner_up > -SURE_LOG10:
         return "not verifiable", "with this music a neighbour would look nearly alike"
     return "confirmed", "the gain follows the enrolled model"
 
 
-def _stretches(means: Signal) -> NDArray[np.intp]:
-    """First windows of the stretches: in each part of the take where the reduction moves most."""
-    length = round(STRETCH_S / WINDOW_S)
-    edges = np.linspace(0, len(means), STRETCHES + 1).astype(np.intp)
-    starts: list[int] = []
-    for first, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        if stop - first < length:
-            continue
-        parts = np.lib.stride_tricks.sliding_window_view(means[first:stop], length)
-        best = int(np.argmax(parts.std(axis=1)))
-        if parts[best].max() >= LEAST_P95_DB:
-            starts.append(first + best)
-    return np.array(starts, np.intp)
-
-
 def _compare(
-    model: Model,
-    settings: Sequence[Setting],
-    sent: Signal,
-    reduction_db: Signal,
-    means: Signal,
-    starts: NDArray[np.intp],
+    model: Model, settings: Sequence[Setting], heard: Heard, starts: list[int]
 ) -> tuple[Signal, Signal]:
     """Log10 likelihood, and RMS of what is left over MISFIT_DB: (stretches, settings) each."""
-    window, length = round(WINDOW_S * model.sample_rate_hz), round(STRETCH_S / WINDOW_S)
-    frames = starts[:, None] * window + np.arange(length * window)
-    levels = 20 * np.log10(np.maximum(np.abs(sent).max(axis=1), _QUIET))[frames]
-    data = reduction_db[frames].reshape(len(starts), length, window).mean(axis=2)
-    held = np.maximum(0.0, reduction_db[frames[:, :8]].mean(axis=1))
+    levels = np.stack([stretch.levels_db for stretch in heard.stretches])
+    data = np.stack([heard.means_db[start : start + LENGTH] for start in starts])
+    held = np.array([stretch.held_db for stretch in heard.stretches])
     lanes, sigmas = _lanes(model, settings)
     count = lanes.shape[0] * lanes.shape[1]
     source = np.repeat(np.arange(len(starts)), count)
-    shares = np.repeat(_slow_shares(lanes[:, 0], means, starts)[:, :, None], lanes.shape[1], 2)
+    shares = np.repeat(
+        _slow_shares(lanes[:, 0], heard.means_db, starts)[:, :, None], lanes.shape[1], 2
+    )
     shares[:, :, -1] += SHARE_STEP
     share = shares.ravel()
     start_db = np.stack([1 - share, share]) * held[source]
@@ -171,12 +159,12 @@ def _compare(
         start_db,
         levels,
         source,
-        window,
+        heard.window_frames,
         model.sample_rate_hz,
-    ).T.reshape(len(starts), *lanes.shape[:2], length)
+    ).T.reshape(len(starts), *lanes.shape[:2], LENGTH)
     base = predicted[:, :, 0]
     moved = np.moveaxis(predicted[:, :, 1:] - base[:, :, None], 2, 3) * sigmas[:, None]
-    covariance = greybox.spread(moved) + MISFIT_DB**2 * np.eye(length)
+    covariance = greybox.spread(moved) + MISFIT_DB**2 * np.eye(LENGTH)
     errors = data[:, None] - base
     solved = greybox.solve(covariance, errors)
     distance = np.einsum("snw,snw->sn", errors, solved)
@@ -184,7 +172,7 @@ def _compare(
     return log10, MISFIT_DB * np.sqrt(np.mean(solved**2, axis=2))
 
 
-def _slow_shares(lanes: Signal, means: Signal, starts: NDArray[np.intp]) -> Signal:
+def _slow_shares(lanes: Signal, means: Signal, starts: list[int]) -> Signal:
     """The slow section's share of the reduction before each of ``starts`` (starts, settings), from
     means of r over the windows before, for a unit that was at rest as they begin."""
     fast, slow = np.exp(lanes[:, FAST]), np.exp(lanes[:, SLOW])
@@ -193,10 +181,10 @@ def _slow_shares(lanes: Signal, means: Signal, starts: NDArray[np.intp]) -> Sign
     rate = (transfer + 1 / slow) / (1 + k)
     kept = np.exp(-rate * WINDOW_S)
     pulled = (1 - kept) * transfer / (transfer + 1 / slow)
-    wanted = set(starts.tolist())
+    wanted = set(starts)
     x2, before = np.zeros(len(lanes)), 0.0
     found: list[Signal] = []
-    for window, r in enumerate(np.maximum(0.0, means[: int(starts[-1]) + 1]).tolist()):
+    for window, r in enumerate(np.maximum(0.0, means[: starts[-1] + 1]).tolist()):
         if window in wanted:
             found.append(x2 / max(before, _QUIET))
         x2 = np.clip(kept * x2 + pulled * r + k / (1 + k) * (r - before), 0.0, r)

@@ -9,7 +9,7 @@ import pytest
 
 from capture.model import CheckLimits, CheckResult, GainLaw
 from capture.signal.checks import TakeMeter, judge
-from capture.signal.checks.path import TAPS, shifted
+from capture.signal.checks.path import TAPS, PathFit, banded, shifted
 from capture.signal.checks.samples import Samples
 
 RATE = 44100
@@ -40,42 +40,55 @@ def model(seconds: float, **wrong: Any) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 def figures(
     song: np.ndarray, output: np.ndarray, cv: np.ndarray, law: GainLaw = LAW, **known: float
-) -> tuple[dict[str, CheckResult], TakeMeter]:
+) -> dict[str, CheckResult]:
     meter = TakeMeter(RATE, law)
     meter.add(codes(song), codes(output), codes(cv))
     found = meter.verdicts(len(song), (0.0, 0.0), LIMITS, **known)
-    return {check.name: check for check in found}, meter
+    return {check.name: check for check in found}
 
 
-def test_a_model_compressor_passes_and_its_path_is_found() -> None:
-    found, meter = figures(*model(8, delay=3))
+def test_a_model_compressor_passes() -> None:
+    found = figures(*model(8, delay=3), cv_delay_frames=3.0)
     alarms = {c.name for c in found.values() if c.verdict in ("fail", "warn")}
     assert alarms == {"settle_db"}  # it begins in the middle of a swing
     assert found["audio_cv_db"].figure < -60
-    path = meter.path
-    assert path.cv_delay_frames == pytest.approx(3, abs=0.05)
+
+
+def test_the_path_is_found() -> None:
+    song, output, cv = (part[99:].T.astype(np.float32) for part in model(2, delay=3))
+    fit = PathFit(SLOPE)
+    block = fit.follow(song, banded(output), cv)
+    assert block.delay_frames == pytest.approx(3, abs=0.05)
     for cycles in (0.05, 0.15, 0.3):  # of the half rate
         turns = np.exp(-2j * np.pi * cycles * (np.arange(TAPS) - TAPS // 2))
-        assert path.taps @ turns == pytest.approx([0.5, 0.52], abs=0.002)
+        assert fit.taps @ turns == pytest.approx([0.5, 0.52], abs=0.002)
 
 
-def test_a_path_that_is_handed_in_is_believed() -> None:
-    take = model(8, delay=3)
-    path = figures(*take)[1].path
-    meter = TakeMeter(RATE, LAW, path)
-    meter.add(*map(codes, take))
-    found = {c.name: c for c in meter.verdicts(len(take[0]), (0.0, 0.0), LIMITS)}
-    assert found["audio_cv_db"].figure < -60
-    assert meter.path.cv_delay_frames == path.cv_delay_frames
+@pytest.mark.parametrize("late", [-16, -1, 1, 16])
+def test_a_cv_that_is_late_or_early_is_found(late: int) -> None:
+    check = figures(*model(4, delay=late + 2), cv_delay_frames=2.0)["cv_delay_frames"]
+    assert (check.verdict, check.figure) == ("fail", pytest.approx(late, abs=0.05))
+
+
+def test_the_delay_of_the_cv_is_not_judged_where_it_was_not_calibrated() -> None:
+    assert figures(*model(4))["cv_delay_frames"].verdict == "unverified"
+
+
+def test_the_end_of_a_take_tells_no_other_delay() -> None:
+    """Its last frames fill no grain; a CV that jumped to 0 behind them would be an event."""
+    song, output, cv = model(4)
+    for frames in (150_000, 151_000):
+        found = figures(song[:frames], output[:frames], cv[:frames], cv_delay_frames=0.0)
+        assert found["cv_lag_frames"].figure < 0.05
 
 
 @pytest.mark.parametrize("percent", [-3.0, -1.2, 0.5, 1.2, 3.0])
 def test_the_slope_is_measured(percent: float) -> None:
     take = model(8, slope=1 + percent / 100)
-    slope = figures(*take)[0]["cv_slope_percent"]
+    slope = figures(*take)["cv_slope_percent"]
     assert slope.figure == pytest.approx(percent, abs=0.05)
     assert slope.verdict == ("fail" if abs(percent) > 1 else "pass")
-    unmeasured = figures(*take, law=GainLaw(SLOPE, 0.0, "expected"))[0]["cv_slope_percent"]
+    unmeasured = figures(*take, law=GainLaw(SLOPE, 0.0, "expected"))["cv_slope_percent"]
     assert unmeasured.verdict == ("warn" if abs(percent) > 1 else "pass")
 
 
@@ -83,7 +96,7 @@ def test_hum_and_offset_are_measured_beside_the_song() -> None:
     song, output, cv = model(12)
     time_s = np.arange(len(song)) / RATE
     output[:, 1] += 1e-3 * np.sin(2 * np.pi * 60 * time_s) + 0.001
-    found = figures(song, output, cv)[0]
+    found = figures(song, output, cv)
     assert found["hum_dbfs"].figure == pytest.approx(-63, abs=0.5)
     assert found["dc_dbfs"].figure == pytest.approx(-60, abs=0.5)
 
@@ -92,24 +105,24 @@ def test_the_noise_is_that_of_the_silent_song() -> None:
     song, output, cv = model(8)
     song[:RATE] = 0
     output[:RATE] = np.random.default_rng(1).standard_normal((RATE, 2)) * 1e-4
-    assert figures(song, output, cv)[0]["noise_dbfs"].figure == pytest.approx(-80, abs=0.3)
-    assert figures(*model(4))[0]["noise_dbfs"].verdict == "unverified"
+    assert figures(song, output, cv)["noise_dbfs"].figure == pytest.approx(-80, abs=0.3)
+    assert figures(*model(4))["noise_dbfs"].verdict == "unverified"
 
 
 def test_crosstalk_is_measured() -> None:
     song, output, cv = model(8)
     output[:, 0] += 0.01 * output[:, 1]
-    assert figures(song, output, cv)[0]["crosstalk_db"].figure == pytest.approx(-40, abs=1)
+    assert figures(song, output, cv)["crosstalk_db"].figure == pytest.approx(-40, abs=1)
 
 
 def test_the_cv_before_the_song_is_held_against_its_rest() -> None:
     take = model(8)
-    check = figures(*take, rest_cv_fs=0.001, before_cv_fs=0.005)[0]["settle_db"]
+    check = figures(*take, rest_cv_fs=0.001, before_cv_fs=0.005)["settle_db"]
     assert (check.verdict, check.figure) == ("fail", pytest.approx(0.2))
-    assert figures(*take, rest_cv_fs=0.001, before_cv_fs=0.002)[0]["settle_db"].verdict == "pass"
+    assert figures(*take, rest_cv_fs=0.001, before_cv_fs=0.002)["settle_db"].verdict == "pass"
     song, output, cv = take
     cv[:20] = 18 / 50
-    assert figures(song, output, cv)[0]["settle_db"].verdict == "fail"
+    assert figures(song, output, cv)["settle_db"].verdict == "fail"
 
 
 def test_a_repeat_that_was_sent_is_no_repeat() -> None:
