@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec
 import typer
 
 from capture import __version__
-from capture.errors import BadInput, CaptureError, DamagedData, Interrupted, TakesRejected
+from capture.errors import (
+    BadInput,
+    CaptureError,
+    DamagedData,
+    HardwareFault,
+    Interrupted,
+    TakesRejected,
+)
 
 if TYPE_CHECKING:
     from capture.run.events import SessionEnded
@@ -115,11 +122,17 @@ class _Stop:
     def __init__(self) -> None:
         self._asked = False
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), self._ask)
+            number = getattr(signal, name, None)
+            # nohup has a hang-up ignored: let it be so.
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._ask)
 
     def _ask(self, number: int, frame: object) -> None:
         self._asked = True
+        if signal.Signals(number).name == "SIGHUP":
+            from capture.view import hangup
+
+            hangup.mute()
 
     def __call__(self) -> None:
         """Raises Interrupted if a signal has come."""
@@ -139,6 +152,12 @@ def run(
     limit: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="Record N takes at most.")
     ] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Record takes again whose files are damaged.")
+    ] = False,
+    retry_rejected: Annotated[
+        bool, typer.Option("--retry-rejected", help="Record takes again that were rejected.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Events as JSON lines on stderr, the result on stdout.")
     ] = False,
@@ -149,20 +168,30 @@ def run(
         return
     stop = _Stop()
     from capture.dataset.folder import hold
-    from capture.hardware.build import open_rig, require_drivers
+    from capture.hardware.build import open_rig
     from capture.run import runner, session
     from capture.run.asked import ask
     from capture.run.ledger import Ledger
+    from capture.run.redo import Redo
+    from capture.view import notify
+    from capture.view.operator import TerminalOperator
 
     asked = ask(plan, rig, Path.cwd(), need_songs=True)
-    require_drivers(asked.profile)
     root = out or Path("datasets") / asked.spec.name
+    notifier = notify.of_environment()
     view = _view(as_json)
+    operator = TerminalOperator(stop, notifier, view.close)
     with hold(root) as folder:
         ledger = Ledger.open(root)
         try:
             job, unusable = session.begin(
-                asked, folder, ledger, lambda: open_rig(asked.profile), view, stop
+                asked,
+                folder,
+                ledger,
+                lambda: open_rig(asked.profile, operator),
+                view,
+                stop,
+                Redo(repair, retry_rejected),
             )
             ended = runner.run(job, limit)
         finally:
@@ -208,7 +237,6 @@ def plan(plan: Plan, rig: RigOption = None, as_json: Json = False) -> None:
 
 
 def _show_plan(name: str, rig: str | None, as_json: bool) -> None:
-    from capture.hardware.build import missing_drivers
     from capture.plan.expand import expand
     from capture.plan.summary import summarize
     from capture.run.asked import ask, survey_songs
@@ -218,7 +246,6 @@ def _show_plan(name: str, rig: str | None, as_json: bool) -> None:
     asked = ask(name, rig, Path.cwd())
     notes = [fault.message for fault in (*asked.found.unmatched, *asked.found.idle)]
     songs = survey_songs(asked, notes.append)
-    notes += missing_drivers(asked.profile)
     expansion = expand(asked.spec, asked.controls, songs)
     summary = summarize(expansion, timing(asked))
     if as_json:
@@ -240,7 +267,7 @@ def check(
     from capture.run import preflight
     from capture.view import preflight as view
 
-    hardware = preflight.Hardware(build.missing_drivers, build.device_faults, build.open_rig)
+    hardware = preflight.Hardware(build.driver_faults, build.device_faults, build.open_rig)
     found = preflight.check(plan, rig, out, Path.cwd(), hardware)
     if as_json:
         _print_json(view.as_json(found))
@@ -271,19 +298,20 @@ def calibrate(
     """Measure the rig: latency, law of the control voltage, gain of the returns."""
     stop = _Stop()
     from capture.dataset.folder import hold
-    from capture.hardware.build import open_rig, require_drivers
+    from capture.hardware.build import open_rig
     from capture.run.asked import ask
     from capture.run.calibration import calibrate, require_section
     from capture.run.ledger import Ledger
     from capture.view import calibration as view
+    from capture.view import notify
     from capture.view.lines import JsonView, LinesView
     from capture.view.operator import TerminalOperator
 
     asked = ask(plan, rig, Path.cwd())
     require_section(asked.profile)
-    require_drivers(asked.profile)
     root = out or Path("datasets") / asked.spec.name
     observe = JsonView(sys.stderr) if as_json else LinesView(sys.stderr)
+    operator = TerminalOperator(stop, notify.of_environment())
     with hold(root) as folder:
         ledger = Ledger.open(root)
         try:
@@ -291,10 +319,10 @@ def calibrate(
                 asked,
                 folder,
                 ledger,
-                lambda: open_rig(asked.profile),
+                lambda: open_rig(asked.profile, operator),
                 observe,
                 stop,
-                TerminalOperator(stop) if voltmeter else None,
+                operator if voltmeter else None,
                 temperature_c,
                 enrol=enrol,
             )
@@ -304,6 +332,8 @@ def calibrate(
         _print_json(view.as_json(found))
     else:
         print(view.as_text(found))
+    if found.differences:
+        _fail(HardwareFault("a gain is not what the plan says:", *found.differences))
 
 
 @app.command()

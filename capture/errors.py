@@ -72,6 +72,10 @@ class StorageRefused(CaptureError):
     exit_code = 6
 
 
+class NoRoom(StorageRefused):
+    """There is no room now. There may be later."""
+
+
 class DatasetBusy(CaptureError):
     """Another run holds this dataset."""
 

@@ -66,10 +66,14 @@ class OrderSpec(Strict):
 
 
 class ReferenceSpec(Strict):
-    """One setting, played with the first song before every so many settings and at the end."""
+    """One setting, played with the first song before every so many settings and at the end.
+
+    A take of it that is further off the first than ``drift_limit_db`` pauses the session.
+    """
 
     setting: dict[str, PositionValue]
     every_settings: Annotated[int, Field(ge=1, le=1_000_000)]
+    drift_limit_db: Annotated[float, Field(gt=0, le=60)] = 0.1
 
 
 class SplitsSpec(Strict):

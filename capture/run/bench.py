@@ -6,16 +6,21 @@ is opened, and again when a take shows that the stream has slipped.
 
 from __future__ import annotations
 
+import itertools
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from capture.errors import DeviceLost, HardwareFault, MeasurementFailed
-from capture.hardware.ports import Audio, Label, Proof, Rig
+from capture.hardware.ports import Audio, Declined, Label, Proof, Rig
 from capture.hardware.profile import RigProfile
 from capture.model import Setting
-from capture.records import CalibrationRecord, LawRecord
+from capture.records import CalibrationRecord, LawRecord, VisitRecord, utc_now
 from capture.run import calibrate, cv_law, events
+from capture.run.ledger import Ledger
+from capture.signal import cv_delay
+from capture.signal.levels import codes_of
 
 TRIES = 3
 """How often a latency is measured before it is given up: a stream may stumble."""
@@ -32,13 +37,13 @@ class Bench:
         rig: Rig,
         profile: RigProfile,
         root: Path,
-        keep: Callable[[CalibrationRecord], None],
+        ledger: Ledger,
         observe: events.Observer,
         stop: Callable[[], None],
         law: LawRecord | None = None,
     ) -> None:
         self._rig, self._profile, self._root = rig, profile, root
-        self._keep, self._observe, self._stop = keep, observe, stop
+        self._ledger, self._observe, self._stop = ledger, observe, stop
         self._setting: Setting | None = None
         self._losses = 0
         self.law = law
@@ -53,16 +58,55 @@ class Bench:
         return self._setting == setting
 
     def turn(self, setting: Setting) -> None:
-        """Sets the knobs, unless they stand there. Raises HardwareFault."""
+        """Sets the knobs, unless they stand there. Raises HardwareFault, Declined."""
         if not self.stands_at(setting):
             self._setting = None
-            self.proof = self._rig.knobs.set(setting)
+            self.proof = proof = self._rig.knobs.set(setting)
             self._setting = setting
-            self._observe(events.KnobsSet(setting, self.proof.confirmed))
+            read = dict(proof.position) if proof.position else None
+            self._ledger.add_visit(
+                VisitRecord(dict(setting), utc_now(), proof.confirmed, read, proof.waited_s)
+            )
+            self._observe(events.KnobsSet(setting, proof.confirmed, proof.waited_s))
+
+    def warm_up(self) -> None:
+        """Plays noise of all levels, as long as the profile asks for. Raises DeviceLost."""
+        seconds = self._profile.settle.warm_up_s
+        if not seconds:
+            return
+        self._observe(events.WarmingUp(seconds))
+        noise = codes_of(cv_delay.probe(self.audio.sample_rate_hz))
+        times = math.ceil(seconds * self.audio.sample_rate_hz / len(noise))
+        label = Label("warm_up", "noise")
+        for _ in self.audio.record(itertools.repeat(noise, times), label):
+            self._stop()
+
+    def must_turn(self, setting: Setting) -> None:
+        """``turn`` where nothing can be measured otherwise. Raises HardwareFault."""
+        try:
+            self.turn(setting)
+        except Declined as declined:
+            raise HardwareFault(
+                f"the knobs were not set to {setting}, where something is to be measured: "
+                f"{declined.reason or declined.what}"
+            ) from None
+
+    def moved(self) -> tuple[str, ...]:
+        """What their driver says against the knobs standing where they were set; then they are to
+        be set anew."""
+        if self._setting is None:
+            return ()
+        try:
+            self._rig.knobs.verify(self._setting)
+        except HardwareFault as fault:
+            self._setting = None
+            return fault.messages
+        return ()
 
     def forget_knobs(self) -> None:
         """Wherever they stand: the next ``turn`` sets them."""
         self._setting = None
+        self._rig.knobs.forget()
 
     def adopt(self, law: LawRecord) -> None:
         """Takes are from now on labelled with this law."""
@@ -75,20 +119,26 @@ class Bench:
         """Silence, until the unit at ``setting`` has come to rest."""
         self.audio.settle(round(self._profile.settle_s(setting) * self.audio.sample_rate_hz))
 
-    def measure_law(self, setting: Setting, number: int) -> LawRecord:
+    def measure_law(self, setting: Setting, number: int, send_gain_db: float) -> LawRecord:
         """Turns the knobs to ``setting`` and measures the CV's law, the dataset's ``number``th.
 
-        A device that is lost meanwhile is waited for; a stream that stumbles is measured anew.
-        Raises HardwareFault.
+        ``send_gain_db``: the plan's. A device that is lost meanwhile is waited for; a stream that
+        stumbles is measured anew. Raises HardwareFault.
         """
         for attempt in range(1, TRIES + 1):
             self._stop()
             try:
-                self.turn(setting)
+                self.must_turn(setting)
                 self.rest(setting)
                 label = Label("law", str(number), attempt)
                 return cv_law.measure(
-                    self.audio, self.calibration, self._profile, setting, self._root, label
+                    self.audio,
+                    self.calibration,
+                    self._profile,
+                    setting,
+                    send_gain_db,
+                    self._root,
+                    label,
                 )
             except DeviceLost as lost:
                 self.recover(lost)
@@ -182,7 +232,7 @@ class Bench:
                 if attempt == TRIES:
                     raise
             else:
-                self._keep(found)
+                self._ledger.add_calibration(found)
                 self._observe(events.Calibrated(found))
                 return found
         raise AssertionError  # the last attempt returns or raises

@@ -14,7 +14,16 @@ from capture.hardware.profile import RigProfile
 from capture.plan.expand import Expansion
 from capture.plan.spec import PlanSpec
 
-MAY_GROW = ("songs.paths", "songs.exclude", "grid.", "exclude", "extra", "splits.test_songs", "rig")
+MAY_GROW = (
+    "reference.drift_limit_db",
+    "songs.paths",
+    "songs.exclude",
+    "grid.",
+    "exclude",
+    "extra",
+    "splits.test_songs",
+    "rig",
+)
 """Keys of a plan that may differ; what they come to is compared instead."""
 SCENARIO = "simulation.faults"
 """Scripted faults are what happens to a simulated rig, not what it is."""
@@ -25,6 +34,7 @@ HANDLING = (
     "audio.wait_for_device_s",
     "calibration",
     "rack",
+    "wait_for_room_s",
     SCENARIO,
 )
 """How the rig is handled, and where a simulated rack is to be found: no fact of it."""

@@ -8,6 +8,7 @@ from typing import Literal
 
 from capture.model import Setting, Take
 from capture.records import CalibrationRecord, FingerprintRecord, LawRecord, TakeRecord
+from capture.reference import Drift
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,49 @@ class DeviceOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """Nothing is recorded until something outside is put right; it is waited for ``wait_s``."""
+
+    reason: str
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """It goes on after a pause."""
+
+
+@dataclass(frozen=True, slots=True)
 class KnobsSet:
+    """``waited_s``: how long a person was waited for."""
+
     setting: Setting
     confirmed: str
+    waited_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SettingDeclined:
+    """The person at the rack did not set the knobs: ``what`` is skip, impossible or back."""
+
+    setting: Setting
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceDrifted:
+    """A reference take was compared with the first one."""
+
+    drift: Drift
+    limit_db: float
+
+
+@dataclass(frozen=True, slots=True)
+class WarmingUp:
+    """Noise is played for so long before anything is measured."""
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +162,7 @@ class TakeDone:
 
 @dataclass(frozen=True, slots=True)
 class SessionEnded:
-    outcome: Literal["finished", "limit", "interrupted", "fault"]
+    outcome: Literal["finished", "limit", "skipped", "interrupted", "fault"]
     planned: int
     captured: int
     rejected: int
@@ -139,7 +180,12 @@ Event = (
     | Fingerprinted
     | DeviceGone
     | DeviceOpened
+    | Paused
+    | Resumed
     | KnobsSet
+    | SettingDeclined
+    | ReferenceDrifted
+    | WarmingUp
     | TakeStarted
     | TakeProgress
     | TakeVoid

@@ -9,6 +9,10 @@
    the setting is set again. Nothing is ever recorded under a label that the sound contradicts.
 5. Confirmed: the visit refines the model, now and after every start (confirmed visits are replayed
    from the ledger).
+6. While music plays the model goes on watching (``passive``). Music that contradicts the label
+   voids its take and the one behind it; takes before it that were never confirmed, back to the last
+   proof, are withdrawn. Then the setting is set and proven again. A probe knows better than music:
+   a take that the music contradicts again after that is kept, with a warning.
 
 Without enrolment the verdict is 'not verifiable'; the response is measured and kept all the same.
 """
@@ -26,7 +30,7 @@ from capture.dataset.folder import Folder
 from capture.errors import DeviceLost, HardwareFault, MeasurementFailed
 from capture.hardware.ports import Audio, Label
 from capture.hardware.profile import RigProfile
-from capture.model import Control, Setting, Value
+from capture.model import Control, Setting, Value, Verdict
 from capture.records import (
     CalibrationRecord,
     EnrolmentRecord,
@@ -39,11 +43,13 @@ from capture.run import events, probe
 from capture.run.bench import Bench
 from capture.run.control_voltage import ControlVoltage
 from capture.run.ledger import Ledger
-from capture.signal.fingerprint import enrol, greybox, response, verdict
+from capture.signal.fingerprint import enrol, greybox, passive, response, verdict
 from capture.signal.fingerprint.enrol import Visit
 from capture.signal.fingerprint.greybox import Model
+from capture.signal.fingerprint.passive import Watch
 from capture.signal.fingerprint.probe import probe as probe_at
-from capture.signal.fingerprint.verdict import Verdict
+from capture.signal.fingerprint.stretches import Heard
+from capture.signal.fingerprint.verdict import Verdict as Said
 
 TRIES = 3
 """How often a setting is set before its contradiction ends the run; and how often a stream that
@@ -72,6 +78,9 @@ class Fingerprints:
         self._enrolment_id: str | None = None
         self.current: FingerprintRecord | None = None
         """Of the setting at which the knobs stand."""
+        self._unproven: list[str] = []
+        self.recorded: list[str] = []
+        """The takes that were committed since the knobs were last set."""
         if self._on and (enrolments := ledger.enrolments()):
             self._enrolment_id = enrolments[-1].enrolment_id
             self._model = _refined(enrolments[-1], ledger.fingerprints())
@@ -84,13 +93,15 @@ class Fingerprints:
 
     def visit(self, bench: Bench, setting: Setting) -> None:
         """Sets the knobs and proves it. Raises HardwareFault if the sound goes on to contradict."""
-        self.current = None
+        self.current, self._unproven = None, []
         if not self._on:
             bench.turn(setting)
+            self.recorded = []
             return
         for attempt in range(1, TRIES + 1):
             self._stop()
             bench.turn(setting)
+            self.recorded = []
             found = self._judged(bench, setting)
             self._ledger.add_fingerprint(found)
             self._observe(events.Fingerprinted(found, attempt))
@@ -104,6 +115,34 @@ class Fingerprints:
             "capture calibrate --enrol",
         )
 
+    def watch(self, setting: Setting) -> Callable[[Heard], Watch] | None:
+        """What looks whether a take of music is like ``setting``; None if that is not enrolled."""
+        model = self._model
+        if model is None or not model.knows(setting):
+            return None
+        places = {control.name: _positions(control) for control in self._controls}
+        near = (s for s in greybox.neighbours(setting, places) if model.knows(s))
+        others = greybox.candidates(model, setting, near)[1:]
+        return lambda heard: passive.watch(model, setting, others, heard)
+
+    def landed(self, take_id: str, knobs: Verdict) -> None:
+        """A take was committed, and the music said so of the knobs."""
+        self.recorded.append(take_id)
+        if knobs == "pass":
+            self._unproven = []
+        elif self.watched:
+            self._unproven.append(take_id)
+
+    @property
+    def watched(self) -> bool:
+        """Whether music is compared with anything."""
+        return self._model is not None
+
+    def moved(self) -> list[str]:
+        """The music says that a knob was moved: the takes at this setting that are in doubt now."""
+        doubted, self._unproven, self.current = self._unproven, [], None
+        return doubted
+
     def _judged(self, bench: Bench, setting: Setting) -> FingerprintRecord:
         """One visit; two probes if the first one leaves a doubt."""
         first = self._probed(bench, setting, 1)
@@ -115,7 +154,7 @@ class Fingerprints:
 
     def _probed(
         self, bench: Bench, setting: Setting, first: int
-    ) -> tuple[probe.Played, Verdict, Visit]:
+    ) -> tuple[probe.Played, Said, Visit]:
         played, found = self._measured(bench, setting, setting.setting_id, first)
         return played, verdict.judge(self._expected(setting), found.features, setting), found
 
@@ -136,7 +175,7 @@ class Fingerprints:
                 if attempt == last:
                     raise
                 if not bench.measure():  # the stream may have slipped; or the device was lost
-                    bench.turn(setting)
+                    bench.must_turn(setting)
         raise AssertionError  # the last attempt returns or raises
 
     def _expected(self, setting: Setting) -> greybox.Forecast | None:
@@ -146,7 +185,7 @@ class Fingerprints:
         return greybox.forecast(self._model, [s for s in near if self._model.knows(s)])
 
     def _kept(
-        self, bench: Bench, setting: Setting, played: probe.Played, said: Verdict, found: Visit
+        self, bench: Bench, setting: Setting, played: probe.Played, said: Said, found: Visit
     ) -> FingerprintRecord:
         name = probe.name_of("fp", [played], bench.calibration.law, str(setting), said)
         path = self._folder.fingerprint_file(setting.setting_id, name)
@@ -191,7 +230,7 @@ class Fingerprints:
         played: dict[str, probe.Played] = {}
         for setting in greybox.enrolment_settings(positions):
             self._stop()
-            bench.turn(setting)
+            bench.must_turn(setting)
             self._observe(events.EnrolmentStep(setting, len(visits) + 1))
             one, found = self._measured(bench, setting, f"enrol-{setting.setting_id}", 1)
             played[setting.setting_id] = one
@@ -238,7 +277,7 @@ def probed(
     )
 
 
-def accepted(said: Verdict, label: Setting) -> bool:
+def accepted(said: Said, label: Setting) -> bool:
     """Whether takes may be recorded under ``label``."""
     if said.word == "doubtful":
         moved = any(abs(move.sigmas) > greybox.MOVED for move in said.moves)

@@ -1,9 +1,8 @@
 """Takes in flight: each is recorded and judged in a thread of its own, two at most at a time.
 
 While one plays, the one before it is judged and committed. The next begins when all of the last
-one has been handed to the stream: back to back, without a gap. Three things wait until nothing is
-in flight: knobs, since they change what is heard; a stream that is to be measured anew; and one
-that is to be opened anew.
+one has been handed to the stream: back to back, without a gap. Whatever changes what is heard waits
+until nothing is in flight: knobs; a stream that is to be measured or opened anew; a full disk.
 """
 
 from __future__ import annotations
@@ -12,20 +11,20 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from capture.dataset import files
 from capture.dataset.folder import Folder
-from capture.errors import DamagedData, DeviceLost, Interrupted
-from capture.hardware.ports import Interval, Proof
+from capture.errors import DamagedData, DeviceLost, Interrupted, NoRoom
+from capture.hardware.ports import Proof
 from capture.hardware.profile import RigProfile
 from capture.model import CheckLimits, CheckResult, SongRecord, Take
 from capture.plan.expand import Expansion
 from capture.records import CalibrationRecord, FingerprintRecord, LawRecord
-from capture.run import events
-from capture.run.attempt import Attempt, attempt, discard
+from capture.run import events, room
+from capture.run.attempt import KNOBS, Attempt, attempt, discard
 from capture.run.bench import Bench
 from capture.run.fingerprints import Fingerprints
 from capture.run.recorder import Parts, Route
@@ -34,6 +33,8 @@ from capture.signal.marker import gap_frames
 
 MOST = 2
 LOOK_S = 0.1
+FRAME_BYTES = 10
+"""Left, right and CV of 24 bits, and what else there is: FLAC does not need more."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,14 @@ class Flight:
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """A flight that has ended. ``attempt`` is None where the take must be recorded again."""
+    """A flight that has ended. ``attempt`` is None where the take must be recorded again.
+
+    ``doubted``: takes before it that are in doubt since it was heard.
+    """
 
     flight: Flight
     attempt: Attempt | None
+    doubted: tuple[str, ...] = ()
 
 
 class Flights:
@@ -88,7 +93,11 @@ class Flights:
         self._cancelled = threading.Event()
         self._sound_songs: set[str] = set()
         self._slipped: str | None = None
+        self._accused: Counter[str] = Counter()
+        self._suspects: set[Flight] = set()
         self._lost: DeviceLost | None = None
+        self.full: NoRoom | None = None
+        """Why the session pauses."""
 
     def __len__(self) -> int:
         return len(self._flying)
@@ -106,26 +115,34 @@ class Flights:
                 discard(flight.found.result().parts)
         self._crew.shutdown()
 
-    def may_add(self, take: Take) -> bool:
+    @property
+    def broken(self) -> bool:
+        """Whether something must be put right before another take: see ``mend``."""
+        return self._lost is not None or self._slipped is not None or self.full is not None
+
+    def may_follow(self, take: Take) -> bool:
         """Whether ``take`` may be begun before anything else has landed."""
-        return not self._flying or (
+        return (
             len(self._flying) < MOST
-            and self._slipped is None
             and not any(map(self._last_try, self._flying))
-            and self._lost is None
             and self._stands(take)
-            and not self._bench.worn(self._seconds(take))
+            and not self.worn(take)
         )
+
+    def worn(self, take: Take) -> bool:
+        """Whether the stream would be too old by the end of ``take``."""
+        return self._bench.worn(self._seconds(take))
 
     def _stands(self, take: Take) -> bool:
         """Whether the knobs stand where ``take`` needs them, proven as far as may be."""
         return self._bench.stands_at(take.setting) and self._fingerprints.proven(take.setting)
 
     def add(self, take: Take) -> bool:
-        """Begins ``take``; returns when it has been handed over. False if the device was lost."""
+        """Begins ``take``; returns when it has been handed over. False if the device was lost.
+
+        Raises Declined where the person at the rack does not set the knobs, HardwareFault.
+        """
         try:
-            if not self._flying:
-                self._mend(take)
             _require_song(self._task, take, self._sound_songs)
             if not self._stands(take):
                 self._fingerprints.visit(self._bench, take.setting)
@@ -143,8 +160,8 @@ class Flights:
     def land(self) -> Landed:
         """Waits for the oldest flight to end.
 
-        Raises whatever ended it, but for a lost device: then the take is to be recorded again, as
-        it is when it failed and has tries left.
+        Raises whatever ended it, but for a lost device and a full disk: then the take is to be
+        recorded again, as it is when it failed and has tries left.
         """
         flight = self._flying[0]
         self._wait(flight.found.done)
@@ -153,17 +170,37 @@ class Flights:
             found = flight.found.result()
         except DeviceLost as lost:
             self._lost = lost
-            self._task.observe(events.TakeVoid(flight.take, flight.number, lost.messages))
-            return Landed(flight, None)
+            return self._void(flight, *lost.messages)
+        except NoRoom as full:
+            self.full = full
+            return self._void(flight, *full.messages)
+        if flight in self._suspects and found.knobs != "pass":
+            discard(found.parts)
+            return self._void(flight, "a knob was moved before or while it was recorded")
+        if moved := self._bench.moved():
+            discard(found.parts)
+            self._suspects = set(self._flying)
+            return self._void(flight, *moved)
         if not found.failed:
             self._bench.landed()
             return Landed(flight, found)
-        reasons = tuple(_words(check, found.interval) for check in found.failed)
-        self._task.observe(events.TakeVoid(flight.take, flight.number, reasons))
+        void = self._void(flight, *(_words(check, found) for check in found.failed))
+        if found.knobs == "fail":
+            discard(found.parts)
+            return replace(void, doubted=self._accuse(flight.take))
         self._blame(flight.take, found)
         if self._voids[flight.take.take_id] > self._task.limits.retries:
             return Landed(flight, found)
         discard(found.parts)
+        return void
+
+    def put_off(self, flight: Flight, full: NoRoom) -> Landed:
+        """It was recorded well, and there is no room to commit it."""
+        self.full = full
+        return self._void(flight, *full.messages)
+
+    def _void(self, flight: Flight, *reasons: str) -> Landed:
+        self._task.observe(events.TakeVoid(flight.take, flight.number, reasons))
         return Landed(flight, None)
 
     def _blame(self, take: Take, found: Attempt) -> None:
@@ -173,32 +210,46 @@ class Flights:
         self._voids[take.take_id] += 1
         if found.stream_failed:
             self._slipped = take.take_id
-            if not self._flying:
-                self._measure()
 
-    def _measure(self) -> None:
-        """After a slip. A device that turns out to be gone was gone in that take already."""
-        slipped, self._slipped = self._slipped, None
-        if slipped is not None and not self._bench.measure():
-            self._voids[slipped] -= 1
+    def _accuse(self, take: Take) -> tuple[str, ...]:
+        """The music says that a knob was moved. The takes that are in doubt now."""
+        self._accused[take.take_id] += 1
+        self._suspects = set(self._flying)
+        self._bench.forget_knobs()
+        return tuple(self._fingerprints.moved())
 
     def _last_try(self, flight: Flight) -> bool:
         """Such a take flies alone: before it is rejected, its device is looked for."""
         return self._voids[flight.take.take_id] >= self._task.limits.retries
 
-    def _mend(self, take: Take) -> None:
-        """Nothing is in flight: the time to do what had to wait. Raises HardwareFault."""
+    def mend(self, take: Take | None) -> None:
+        """Nothing is in flight: the time to do what had to wait, ``take`` being the next.
+
+        Raises HardwareFault, StorageRefused, Interrupted.
+        """
+        full, self.full = self.full, None
         lost, self._lost = self._lost, None
+        slipped, self._slipped = self._slipped, None
+        if full is not None:
+            longest = max(song.num_frames for song in self._task.songs.values())
+            room.wait(
+                self._task.folder.root,
+                MOST * FRAME_BYTES * longest,
+                self._task.profile.wait_for_room_s,
+                full,
+                self._task.observe,
+                self._task.stop,
+            )
         if lost is not None:
-            self._slipped = None  # whatever it was, it is measured anew
-            self._bench.recover(lost)
-        elif self._slipped is not None:
-            self._measure()
-        elif self._bench.worn(self._seconds(take)):
+            self._bench.recover(lost)  # whatever slipped, it is measured anew
+        elif slipped is not None:
+            if not self._bench.measure():  # the device was gone in that take already
+                self._voids[slipped] -= 1
+        elif take is not None and self.worn(take):
             self._bench.refresh()
 
     def _launch(self, take: Take) -> Flight:
-        number = self._voids[take.take_id] + 1
+        number = self._voids[take.take_id] + self._accused[take.take_id] + 1
         self._task.observe(events.TakeStarted(take, number))
         calibration, proof = self._bench.calibration, self._bench.proof
         assert proof is not None  # the knobs were turned
@@ -224,6 +275,8 @@ class Flights:
             calibration,
             self._bench.law,
             self._task.limits,
+            self._fingerprints.watch(take.setting),
+            self._accused[take.take_id] > 0,
             hand_over,
             progress,
         )
@@ -285,9 +338,11 @@ def _require_song(task: Task, take: Take, sound: set[str]) -> None:
     sound.add(song.song_id)
 
 
-def _words(check: CheckResult, interval: Interval) -> str:
+def _words(check: CheckResult, found: Attempt) -> str:
     if check.name == "stream_flags":
-        return f"stream_flags: {', '.join(sorted(interval.flags))}"
+        return f"stream_flags: {', '.join(sorted(found.interval.flags))}"
+    if check.name == KNOBS and found.seen:
+        return f"a knob was moved: {found.seen.reason}"
     if check.figure is None:
         return f"{check.name}: nothing to measure"
     return f"{check.name}: {check.figure:.4g} (limit {check.limit:g})"

@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter
 
-from capture.errors import DamagedData, StorageRefused
+from capture.errors import DamagedData, NoRoom, StorageRefused
 from capture.model import SongRecord, Split
 from capture.records import (
     AnchorRecord,
@@ -32,58 +32,16 @@ from capture.records import (
     LawRecord,
     SessionRecord,
     TakeRecord,
+    VisitRecord,
+    utc_now,
 )
+from capture.run.tables import ASKED, MEASURED, SCHEMA, SCHEMA_VERSION, UPGRADES
 
 NAME = "ledger.sqlite"
-SCHEMA_VERSION = 2
 Record = TypeVar(
     "Record", SongRecord, CalibrationRecord, LawRecord, AnchorRecord, EnrolmentRecord,
-    FingerprintRecord, SessionRecord, TakeRecord,
+    FingerprintRecord, SessionRecord, TakeRecord, VisitRecord,
 )  # fmt: skip
-
-SCHEMA = """
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE documents (
-    sha256 TEXT PRIMARY KEY, kind TEXT NOT NULL, text TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE songs (
-    number INTEGER PRIMARY KEY, song_id TEXT UNIQUE NOT NULL, split TEXT, record TEXT NOT NULL
-);
-CREATE TABLE calibrations (
-    number INTEGER PRIMARY KEY, calibration_id TEXT UNIQUE NOT NULL, record TEXT NOT NULL
-);
-CREATE TABLE sessions (
-    number INTEGER PRIMARY KEY, session_id TEXT UNIQUE NOT NULL, record TEXT NOT NULL
-);
-CREATE TABLE takes (
-    number INTEGER PRIMARY KEY, take_id TEXT UNIQUE NOT NULL, status TEXT NOT NULL,
-    song_id TEXT NOT NULL, setting_id TEXT NOT NULL, repeat INTEGER NOT NULL,
-    num_frames INTEGER NOT NULL, record TEXT NOT NULL
-);
-CREATE INDEX takes_by_status ON takes (status, num_frames);
-"""
-UPGRADES = {
-    1: """
-CREATE TABLE laws (
-    number INTEGER PRIMARY KEY, law_id TEXT UNIQUE NOT NULL, record TEXT NOT NULL
-);
-CREATE TABLE anchors (number INTEGER PRIMARY KEY, record TEXT NOT NULL);
-CREATE TABLE enrolments (
-    number INTEGER PRIMARY KEY, enrolment_id TEXT UNIQUE NOT NULL, record TEXT NOT NULL
-);
-CREATE TABLE fingerprints (
-    number INTEGER PRIMARY KEY, fingerprint_id TEXT UNIQUE NOT NULL, record TEXT NOT NULL
-);
-CREATE TABLE withdrawn (
-    number INTEGER PRIMARY KEY, take_id TEXT NOT NULL, reason TEXT NOT NULL, record TEXT NOT NULL
-);
-"""
-}
-"""From each version to the next. A new ledger begins with version 1 and takes every step."""
-FORGOTTEN = (
-    "facts", "documents", "songs", "calibrations", "laws", "anchors", "enrolments", "fingerprints",
-)  # fmt: skip
-"""What a dataset without takes that is begun anew knows no more."""
 
 
 @functools.cache
@@ -160,11 +118,15 @@ class Ledger:
         rows = self._rows("SELECT text FROM documents WHERE sha256 = ?", sha256)
         return rows[0][0] if rows else None
 
-    def restart(self) -> None:
-        """Forgets songs, facts, calibrations and laws of a dataset that has no take yet."""
+    def restart(self, kept: Sequence[AnchorRecord] = (), *, measured: bool = True) -> None:
+        """Forgets songs and facts of a dataset that has no take yet; and what was ``measured``.
+
+        Of the anchors ``kept`` stay: what a person measured is not asked for twice.
+        """
         with self._transaction():
-            for table in FORGOTTEN:
+            for table in (*ASKED, *MEASURED) if measured else (*ASKED, "anchors"):
                 self._write(f"DELETE FROM {table}")  # noqa: S608 a constant
+            self._add_anchors(kept)
 
     # Songs ------------------------------------------------------------------------------------
 
@@ -209,31 +171,47 @@ class Ledger:
             self._write(
                 "INSERT INTO laws (law_id, record) VALUES (?, ?)", record.law_id, _text(record)
             )
-            for take_id in void:
-                self._write(
-                    "INSERT INTO withdrawn (take_id, reason, record) "
-                    "SELECT take_id, ?, record FROM takes WHERE take_id = ?",
-                    f"the law {record.law_id} differs by {record.drift_db:.4g} dB",
-                    take_id,
-                )
-                self._write("DELETE FROM takes WHERE take_id = ?", take_id)
+            if void:
+                moved = f"{record.drift_db:.4g} dB, its levels by {record.level_drift_db or 0:.4g}"
+                self._withdraw(void, f"the law {record.law_id} differs by {moved} dB")
+
+    def withdraw(self, take_ids: Sequence[str], reason: str) -> list[str]:
+        """Takes the rows of takes back, all at once: they are to be recorded again.
+
+        Returns the names of their files, which are nobody's now.
+        """
+        named = set(take_ids)
+        gone = [record for record in self.takes() if record.take_id in named]
+        with self._transaction():
+            self._withdraw(take_ids, reason)
+        files = ((take.output_file, take.cv_file, take.markers_file) for take in gone)
+        return [name for names in files for name in names if name]
+
+    def _withdraw(self, take_ids: Sequence[str], reason: str) -> None:
+        for take_id in take_ids:
+            self._write(
+                "INSERT INTO withdrawn (take_id, reason, record) "
+                "SELECT take_id, ?, record FROM takes WHERE take_id = ?",
+                reason,
+                take_id,
+            )
+            self._write("DELETE FROM takes WHERE take_id = ?", take_id)
 
     def laws(self) -> list[LawRecord]:
         """In the order in which they were measured."""
-        if self._version() < 2:
-            return []
-        return list(self._records(LawRecord, "SELECT record FROM laws ORDER BY number"))
+        return self._all(LawRecord, "laws")
 
     def add_anchors(self, records: Sequence[AnchorRecord]) -> None:
         with self._transaction():
-            for record in records:
-                self._write("INSERT INTO anchors (record) VALUES (?)", _text(record))
+            self._add_anchors(records)
+
+    def _add_anchors(self, records: Sequence[AnchorRecord]) -> None:
+        for record in records:
+            self._write("INSERT INTO anchors (record) VALUES (?)", _text(record))
 
     def anchors(self) -> list[AnchorRecord]:
-        """In the order in which they were measured; a channel's last one holds."""
-        if self._version() < 2:
-            return []
-        return list(self._records(AnchorRecord, "SELECT record FROM anchors ORDER BY number"))
+        """In the order in which they became known; run/levels.py says which hold."""
+        return self._all(AnchorRecord, "anchors")
 
     def add_enrolment(self, record: EnrolmentRecord) -> None:
         self._write(
@@ -244,9 +222,7 @@ class Ledger:
 
     def enrolments(self) -> list[EnrolmentRecord]:
         """In the order in which they were made; the last one holds."""
-        if self._version() < 2:
-            return []
-        return list(self._records(EnrolmentRecord, "SELECT record FROM enrolments ORDER BY number"))
+        return self._all(EnrolmentRecord, "enrolments")
 
     def add_fingerprint(self, record: FingerprintRecord) -> None:
         self._write(
@@ -257,10 +233,7 @@ class Ledger:
 
     def fingerprints(self) -> list[FingerprintRecord]:
         """In the order in which they were taken."""
-        if self._version() < 2:
-            return []
-        query = "SELECT record FROM fingerprints ORDER BY number"
-        return list(self._records(FingerprintRecord, query))
+        return self._all(FingerprintRecord, "fingerprints")
 
     def takes_since(self, law_id: str) -> list[TakeRecord]:
         """The takes that stand on a law."""
@@ -270,6 +243,33 @@ class Ledger:
     def withdrawals(self, take_id: str) -> int:
         """How often a take was withdrawn."""
         return int(self._rows("SELECT COUNT(*) FROM withdrawn WHERE take_id = ?", take_id)[0][0])
+
+    def add_impossible(self, setting_id: str, reason: str) -> None:
+        """A person says that the knobs cannot be set so: its takes are not recorded."""
+        self._write(
+            "INSERT OR REPLACE INTO impossible (setting_id, reason, said_at) VALUES (?, ?, ?)",
+            setting_id,
+            reason,
+            utc_now(),
+        )
+
+    def impossible(self) -> dict[str, str]:
+        """The reason for each setting that cannot be set, by its id."""
+        if self._version() < 3:
+            return {}
+        return dict(self._rows("SELECT setting_id, reason FROM impossible ORDER BY setting_id"))
+
+    def ask_again(self) -> None:
+        """Forgets what was called impossible."""
+        self._write("DELETE FROM impossible")
+
+    def add_visit(self, record: VisitRecord) -> None:
+        self._write("INSERT INTO visits (record) VALUES (?)", _text(record))
+
+    def visits(self) -> Iterator[VisitRecord]:
+        """Every time that knobs were set, in order."""
+        if self._version() >= 3:
+            yield from self._records(VisitRecord, "SELECT record FROM visits ORDER BY number")
 
     def put_session(self, record: SessionRecord) -> None:
         self._write(
@@ -313,12 +313,29 @@ class Ledger:
                 TakeRecord, "SELECT record FROM takes WHERE number = ?", number
             )
 
+    def first_reference(self, song_id: str, setting_id: str) -> TakeRecord | None:
+        """The first of the reference's takes that was captured."""
+        found = self._records(
+            TakeRecord,
+            "SELECT record FROM takes WHERE song_id = ? AND setting_id = ? AND repeat > 1 "
+            "AND status = 'captured' ORDER BY number LIMIT 1",
+            song_id,
+            setting_id,
+        )
+        return next(iter(found), None)
+
     def count(self) -> dict[str, tuple[int, int]]:
         """Takes and frames by status."""
         rows = self._rows("SELECT status, COUNT(*), SUM(num_frames) FROM takes GROUP BY status")
         return {status: (takes, frames) for status, takes, frames in rows}
 
     # ------------------------------------------------------------------------------------------
+
+    def _all(self, kind: type[Record], table: str) -> list[Record]:
+        """A table of version 2, in the order in which it grew; an older ledger has none."""
+        if self._version() < 2:
+            return []
+        return list(self._records(kind, f"SELECT record FROM {table} ORDER BY number"))  # noqa: S608
 
     def _records(self, kind: type[Record], query: str, *values: Any) -> Iterator[Record]:
         adapter = _adapter(kind)
@@ -358,7 +375,8 @@ class Ledger:
                 raise StorageRefused(f"{self.path}: {message}") from error
             if any(word in str(error) for word in ("full", "readonly", "unable to open", "disk")):
                 message = f"cannot be read or written ({error}); see to the disk, then run again"
-                raise StorageRefused(f"{self.path}: {message}") from error
+                kind = NoRoom if "full" in str(error) else StorageRefused
+                raise kind(f"{self.path}: {message}") from error
             raise DamagedData(f"{self.path}: {error}") from error
         except sqlite3.DatabaseError as error:
             raise DamagedData(f"{self.path}: is damaged: {error}") from error

@@ -3,7 +3,8 @@
 Nothing stops at the first fault. What cannot be looked at because something else is wrong is
 ``skipped``, and says why. Nothing is recorded into the dataset, and nothing is made on the disk.
 
-1. Plan, rig, songs (as far as their headers say), the dataset that is there, room and right.
+1. Plan, rig, songs (as far as their headers say), the dataset that is there, room and right, what
+   is known of the rig (``outlook``).
 2. The drivers and the audio device, as facts.
 3. With the rig opened: silence, the latency probe, the first setting. Only if 2 found no fault, and
    not while another run holds the dataset: it may be recording with this rig.
@@ -35,7 +36,7 @@ from capture.hardware.ports import Audio, Knobs, Label, Rig
 from capture.hardware.profile import RigProfile
 from capture.plan.expand import Expansion, expand
 from capture.plan.summary import BYTES_PER_SAMPLE, INPUT_CHANNELS, TAKE_CHANNELS, summarize
-from capture.run import begun, changes, probe
+from capture.run import begun, changes, outlook, probe
 from capture.run.asked import Asked, ask, read_profile, rig_document, survey_songs
 from capture.run.calibrate import expected_law
 from capture.run.ledger import Ledger
@@ -64,7 +65,7 @@ LIKELY_SHARE = 0.5
 class Hardware:
     """How the drivers are reached: the command line hands in what it knows of them."""
 
-    missing_drivers: Callable[[RigProfile], list[str]]
+    driver_faults: Callable[[RigProfile], list[str]]
     device_faults: Callable[[RigProfile], list[str]]
     open_rig: Callable[[RigProfile], Rig]
 
@@ -91,6 +92,7 @@ def check(
     else:
         busy = _held(root, note)
         _storage(root, asked, expansion, note)
+        found += outlook.findings(root, asked) if asked else []
     if profile is None:
         note(Finding("rig", "skipped", "its profile cannot be read"))
     elif _present(profile, hardware, note):
@@ -258,7 +260,7 @@ def _room(needed_bytes: int, free_bytes: int) -> Finding:
 def _present(profile: RigProfile, hardware: Hardware, note: Note) -> bool:
     """Whether the rig can be opened, as far as facts say."""
     faults = {
-        "drivers": hardware.missing_drivers(profile),
+        "drivers": hardware.driver_faults(profile),
         "audio device": hardware.device_faults(profile),
     }
     for name, messages in faults.items():

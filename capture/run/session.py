@@ -27,15 +27,18 @@ from capture.model import SongRecord, canonical
 from capture.plan.expand import Expansion, PlannedSong, expand
 from capture.plan.spec import PlanSpec
 from capture.plan.summary import Timing, summarize
-from capture.records import SessionRecord, utc_now
-from capture.run import begun, changes, cv_law, events
+from capture.records import AnchorRecord, SessionRecord, utc_now
+from capture.run import begun, changes, cv_law, events, levels
 from capture.run.asked import Asked
 from capture.run.flights import Task
 from capture.run.ledger import Ledger
-from capture.run.runner import Job
+from capture.run.redo import Redo
+from capture.run.work import Job
 from capture.signal import delay, marker
 from capture.signal.fingerprint import probe as fingerprint
 from capture.songs.ingest import Prepared, prepare
+
+NOTHING = Redo()
 
 
 def begin(
@@ -45,6 +48,7 @@ def begin(
     open_rig: Callable[[], Rig],
     observe: events.Observer,
     stop: Callable[[], None],
+    redo: Redo = NOTHING,
 ) -> tuple[Job, list[str]]:
     """The job that is left, and a sentence for each song that cannot be used.
 
@@ -53,6 +57,9 @@ def begin(
         DamagedData, StorageRefused, Interrupted.
     """
     frozen = settle_in(asked, folder, ledger, observe)
+    redo.carry_out(folder, ledger, observe)
+    for message in levels.disagreements(asked.profile, ledger.anchors()):
+        observe(events.Note(message))
     added: list[SongRecord] = []
     prepared = prepare(
         asked.found.sources,
@@ -87,7 +94,9 @@ def begin(
         observe=observe,
         stop=stop,
     )
-    return Job(task, ledger, _session(asked), open_rig), unusable
+    reference = asked.spec.reference
+    limit_db = reference.drift_limit_db if reference else None
+    return Job(task, ledger, _session(asked), limit_db, open_rig), unusable
 
 
 def settle_in(
@@ -102,14 +111,45 @@ def settle_in(
         observe(events.Note(f"{name}: no take claims it; moved to {LOST}/"))
     if frozen is None:
         _freeze(asked, folder, ledger)
+    ledger.add_anchors(levels.new_of_profile(asked.profile, ledger.anchors()))
     return frozen
+
+
+def begins_anew(asked: Asked, ledger: Ledger) -> bool:
+    """Whether the dataset has no take, and plan or rig are not those that it was begun with."""
+    if ledger.take_ids():
+        return False
+    return (asked.plan.text, asked.rig.text) != tuple(map(ledger.current, ("plan", "rig")))
+
+
+def same_rig(asked: Asked, ledger: Ledger) -> bool:
+    """Whether the rig is what it was, so that what was measured of it still holds."""
+    if ledger.current("rig") is None:
+        return False
+    try:
+        return not changes.of_rig(begun.rig(ledger), asked.profile)
+    except BadInput:  # written for another version of this program
+        return False
+
+
+def _measured_on(asked: Asked, ledger: Ledger) -> list[AnchorRecord]:
+    """The anchors that somebody measured on the interface that the rig profile still names."""
+    if ledger.current("rig") is None:
+        return []
+    try:
+        old, new = begun.rig(ledger).audio, asked.profile.audio
+    except BadInput:  # written for another version of this program
+        return []
+    if (old.device, old.outputs, old.inputs) != (new.device, new.outputs, new.inputs):
+        return []
+    return [anchor for anchor in ledger.anchors() if anchor.measured]
 
 
 def _frozen(asked: Asked, ledger: Ledger) -> PlanSpec | None:
     """The plan that the takes were recorded by; None if there are no takes yet."""
+    if begins_anew(asked, ledger):
+        ledger.restart(_measured_on(asked, ledger), measured=not same_rig(asked, ledger))
     if not ledger.take_ids():
-        if (asked.plan.text, asked.rig.text) != tuple(map(ledger.current, ("plan", "rig"))):
-            ledger.restart()
         return None
     plan, rig = begun.plan_and_rig(ledger)
     refused = changes.of_plan(plan, asked.spec) + changes.of_rig(rig, asked.profile)
@@ -195,7 +235,7 @@ def timing(asked: Asked) -> Timing:
         law_s = asked.profile.settle_s(facts.setting) + cv_law.length_s(rate)
         probe_s = fingerprint.probe(rate).frames / rate if facts.fingerprint else 0.0
     return Timing(
-        open_s=settle.after_open_s + len(delay.probe(rate)) / rate,
+        open_s=settle.after_open_s + settle.warm_up_s + len(delay.probe(rate)) / rate,
         between_takes_s=settle.between_takes_s,
         around_take_s=2 * (len(marker.marker(rate)) + marker.gap_frames(rate)) / rate,
         simulated=asked.profile.simulated,

@@ -41,8 +41,19 @@ def say(event: events.Event, progress: Progress) -> str | None:  # noqa: C901, P
             return f"device lost: {reason}; waiting {hours(wait_s)} at most for it to come back"
         case events.DeviceOpened(lost):
             return "device is back" if lost else "device opened anew"
-        case events.KnobsSet(setting, confirmed):
-            return f"knobs: {setting} ({confirmed.replace('_', ' ')})"
+        case events.Paused(reason, wait_s):
+            return f"paused: {reason}; waiting {hours(wait_s)} at most"
+        case events.Resumed():
+            return "goes on"
+        case events.KnobsSet(setting, confirmed, waited_s):
+            waited = f", waited {hours(waited_s)}" if waited_s else ""
+            return f"knobs: {setting} ({confirmed.replace('_', ' ')}{waited})"
+        case events.WarmingUp(seconds):
+            return f"warming up: {hours(seconds)} of noise"
+        case events.ReferenceDrifted(drift, limit_db):
+            return f"reference: {drift.most_db:.3f} dB off the first (limit {limit_db:g})"
+        case events.SettingDeclined():
+            return _declined(event)
         case events.TakeVoid(take, attempt, reasons):
             return f"void: {take.song_id}, attempt {attempt}: {'; '.join(reasons)}"
         case events.TakeDone(take, record):
@@ -91,6 +102,16 @@ def _fingerprinted(found: FingerprintRecord) -> str:
     return f"{said}; {wrong}: set it again" if wrong else f"{said}; set it again"
 
 
+def _declined(event: events.SettingDeclined) -> str:
+    match event.what:
+        case "impossible":
+            return f"impossible: {event.setting}: {event.reason}"
+        case "skip":
+            return f"put off: {event.setting}"
+        case _:
+            return "back to the setting before: its takes are withdrawn, to be recorded again"
+
+
 def _started(event: events.SessionStarted) -> str:
     have = f"{event.captured} of {amount(event.planned, 'take')} captured"
     rejected = f", {event.rejected} rejected" if event.rejected else ""
@@ -105,7 +126,11 @@ def _started(event: events.SessionStarted) -> str:
 def _ended(event: events.SessionEnded) -> str:
     speed = f", {pace(event.audio_s / event.wall_s)}" if event.audio_s else ""
     rejected = f", {event.rejected} rejected" if event.rejected else ""
-    words = {"limit": "limit reached", "fault": "stopped by a fault"}
+    words = {
+        "limit": "limit reached",
+        "skipped": "done but for what was put off",
+        "fault": "stopped by a fault",
+    }
     return (
         f"{words.get(event.outcome, event.outcome)}: {event.captured} of "
         f"{amount(event.planned, 'take')} captured{rejected} ({hours(event.wall_s)}{speed})"

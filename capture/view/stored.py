@@ -34,6 +34,7 @@ def status(dataset: Path, ledger: Ledger) -> dict[str, Any]:
         "remaining": remaining,
         "remaining_s": totals["wall_s"] * share if remaining else 0.0,
         "captured_audio_s": captured_frames / songs[0].sample_rate_hz if songs else 0.0,
+        "impossible": ledger.impossible(),
         "songs": len(songs),
         "sessions": len(sessions),
         "last_calibration": plain(calibrations[-1]) if calibrations else None,
@@ -50,6 +51,7 @@ def status_text(found: dict[str, Any]) -> str:
         f"captured{rejected} ({hours(found['captured_audio_s'])} of audio)",
         f"left: {amount(found['remaining'], 'take')}, {hours(found['remaining_s'])}",
     ]
+    lines += [f"impossible: {name}: {why}" for name, why in found["impossible"].items()]
     calibration, session = found["last_calibration"], found["last_session"]
     if calibration:
         lines.append(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from capture.dataset import manifest
+from capture.dataset import columns
 from capture.documents import read
 from capture.hardware.profile import RigProfile
 from capture.model import CheckLimits
@@ -121,14 +121,16 @@ def test_make_demo_runs_with_an_environment_that_is_there(tmp_path: Path) -> Non
 def test_every_column_is_explained() -> None:
     text = (ROOT / "docs/dataset.md").read_text("utf-8")
     tables = (
-        manifest.TAKE_COLUMNS,
-        manifest.FILE_COLUMNS,
-        manifest.SONG_COLUMNS,
-        manifest.CALIBRATION_COLUMNS,
-        manifest.LAW_COLUMNS,
-        manifest.FINGERPRINT_COLUMNS,
-        manifest.ANCHOR_COLUMNS,
-        manifest.SESSION_COLUMNS,
+        columns.TAKE_COLUMNS,
+        columns.FILE_COLUMNS,
+        columns.SONG_COLUMNS,
+        columns.CALIBRATION_COLUMNS,
+        columns.LAW_COLUMNS,
+        columns.LAW_STEP_COLUMNS,
+        columns.ENROLMENT_COLUMNS,
+        columns.FINGERPRINT_COLUMNS,
+        columns.ANCHOR_COLUMNS,
+        columns.SESSION_COLUMNS,
     )
     names = [name.removesuffix("_uncertainty") for table in tables for name in table]
     missing = [name for name in names if f"`{name}`" not in text]
@@ -137,7 +139,7 @@ def test_every_column_is_explained() -> None:
 
 def test_every_check_and_limit_is_explained() -> None:
     text = (ROOT / "docs/measurements.md").read_text("utf-8")
-    for name in manifest.CHECKS:
+    for name in columns.CHECKS:
         assert f"`{name}`" in text
     for limit in fields(CheckLimits):
         if limit.name != "retries":

@@ -132,7 +132,10 @@ def test_a_folder_with_other_things_in_it_is_left_alone(desk: Desk) -> None:
 
 def test_no_room(desk: Desk) -> None:
     """The operating system's own refusal, by a limit on file size; what is committed stays."""
-    plan = desk.plan()
+    rig = desk.rig()
+    with (desk.folder / rig).open("a", encoding="utf-8") as file:
+        file.write("\nwait_for_room_s: 0\n")
+    plan = desk.plan(rig=rig)
     desk.ok("run", plan, "--out", "d", "--limit", "2")
 
     def limit() -> None:
