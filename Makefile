@@ -40,7 +40,7 @@ ALONE := tests/jack/test_freewheel.py tests/jack/test_calibrated.py tests/jack/t
 REAL := tests/docs/test_jack_page.py tests/jack tests/rack tests/contract
 
 unit: $(VENV)/.installed-dev $(VENV)/peers
-	$(BIN)/pytest -q -n $(JOBS) --dist loadscope $(addprefix --ignore=,$(REAL))
+	$(BIN)/pytest -q -n $(JOBS) --dist loadscope --durations=40 $(addprefix --ignore=,$(REAL))
 
 real: $(VENV)/.installed-dev
 	$(BIN)/pytest -q -s $(ALONE)

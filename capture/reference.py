@@ -43,13 +43,13 @@ def is_reference(take: TakeRecord) -> bool:
 
 
 def drifts(takes: Iterable[TakeRecord], proofs: Mapping[str, FingerprintRecord]) -> Iterator[Drift]:
-    """Of every captured reference take but the first, in the order in which they were captured.
+    """Of every take but the first of its song and setting.
 
+    ``takes``: the reference's, in the order in which they were captured (a clock may be set back).
     ``proofs``: the fingerprints by their ids.
     """
-    references = [t for t in takes if is_reference(t) and t.status == "captured"]
     first: dict[tuple[str, str], TakeRecord] = {}
-    for take in sorted(references, key=lambda take: (take.captured_at, take.repeat)):
+    for take in takes:
         before = first.setdefault((take.song_id, take.setting_id), take)
         if before is not take:
             yield drift(before, take, proofs)

@@ -240,7 +240,7 @@ def of_ledger(ledger: Ledger, controls: Sequence[Control]) -> Tables:
             SESSION_COLUMNS,
             [{name: getattr(s, name) for name in SESSION_COLUMNS} for s in ledger.sessions()],
         ),
-        "references": (REFERENCE_COLUMNS, [asdict(d) for d in drifts(captured, proofs)]),
+        "references": (REFERENCE_COLUMNS, [asdict(d) for d in drifts(ledger.references(), proofs)]),
         "visits": (
             VISIT_COLUMNS | control_columns(controls),
             [_visit_row(visit, controls) for visit in ledger.visits()],

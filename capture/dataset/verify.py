@@ -60,8 +60,20 @@ class Report:
     notes: tuple[str, ...]
 
 
+def names_of(ledger: Ledger) -> Iterator[str]:
+    """The name of every audio file that the ledger claims: fast, however many takes there are."""
+    yield from (claim.file for claim in _claims_but_takes(ledger))
+    yield from (name for name, _ in ledger.take_files())
+
+
 def claims_of(ledger: Ledger) -> Iterator[Claim]:
     """Every audio file that the ledger claims."""
+    yield from _claims_but_takes(ledger)
+    for take in ledger.takes():
+        yield from take_claims(take)
+
+
+def _claims_but_takes(ledger: Ledger) -> Iterator[Claim]:
     for song in ledger.songs():
         yield song_claim(song)
     for calibration in ledger.calibrations():
@@ -72,8 +84,6 @@ def claims_of(ledger: Ledger) -> Iterator[Claim]:
         yield from _calibration_claims(enrolment.enrolment_id, enrolment.files)
     for found in ledger.fingerprints():
         yield Claim(found.file, found.sha256, found.bytes)
-    for take in ledger.takes():
-        yield from take_claims(take)
 
 
 def song_claim(song: SongRecord) -> Claim:

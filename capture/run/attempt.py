@@ -96,6 +96,7 @@ def attempt(
             limits,
             listener.rest_cv_fs,
             listener.cv_before_fs,
+            left["left"] + law.cv_delay_frames if law else None,
         ),
         *passive.verdicts(seen, overruled),
     )

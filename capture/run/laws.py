@@ -20,7 +20,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from capture.dataset.folder import Folder
-from capture.dataset.verify import claims_of
+from capture.dataset.verify import names_of
 from capture.errors import HardwareFault
 from capture.hardware.profile import CalibrationProfile, RigProfile
 from capture.model import Setting, Take
@@ -80,7 +80,7 @@ class Laws:
         if facts is None or law is None:
             return 0.0
         age = datetime.now(UTC) - datetime.fromisoformat(law.measured_at)
-        hours = age.total_seconds() / 3600
+        hours = abs(age.total_seconds()) / 3600  # a clock may have been set back
         return max(hours / facts.valid_hours, self._takes / facts.valid_takes)
 
     def due(self, take: Take | None, bench: Bench) -> bool:
@@ -134,7 +134,7 @@ class Laws:
         self._ledger.add_law(law, void)
         self._law, self._takes = law, 0
         if void:  # their files are nobody's now
-            self._folder.sweep(claim.file for claim in claims_of(self._ledger))
+            self._folder.sweep(names_of(self._ledger))
         self._observe(events.LawMeasured(law, facts.drift_limit_db, len(void)))
         bench.adopt(law)
         if any(self._ledger.withdrawals(take_id) > MOST_REPEATS for take_id in void):

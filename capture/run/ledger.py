@@ -302,6 +302,15 @@ class Ledger:
         """The takes that need no recording: captured or rejected."""
         return {row[0] for row in self._rows("SELECT take_id FROM takes")}
 
+    def take_files(self) -> Iterator[tuple[str, int | None]]:
+        """Every file of every take, and its size where that is known; no record is read whole."""
+        for kind in ("output", "cv", "markers"):
+            yield from self._rows(
+                f"SELECT json_extract(record, '$.{kind}_file'), "  # noqa: S608 constants
+                f"json_extract(record, '$.{kind}_bytes') FROM takes "
+                f"WHERE json_extract(record, '$.{kind}_file') IS NOT NULL"
+            )
+
     def takes(self) -> Iterator[TakeRecord]:
         """In a fixed order that does not depend on when each was recorded.
 
@@ -313,16 +322,12 @@ class Ledger:
                 TakeRecord, "SELECT record FROM takes WHERE number = ?", number
             )
 
-    def first_reference(self, song_id: str, setting_id: str) -> TakeRecord | None:
-        """The first of the reference's takes that was captured."""
-        found = self._records(
+    def references(self) -> Iterator[TakeRecord]:
+        """The reference's captured takes, in the order in which they were captured."""
+        return self._records(
             TakeRecord,
-            "SELECT record FROM takes WHERE song_id = ? AND setting_id = ? AND repeat > 1 "
-            "AND status = 'captured' ORDER BY number LIMIT 1",
-            song_id,
-            setting_id,
+            "SELECT record FROM takes WHERE repeat > 1 AND status = 'captured' ORDER BY number",
         )
-        return next(iter(found), None)
 
     def count(self) -> dict[str, tuple[int, int]]:
         """Takes and frames by status."""

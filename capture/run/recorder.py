@@ -100,7 +100,7 @@ def record(
         tape = _Tape(stream, route.latency_frames - SEARCH_FRAMES, len(audio.inputs))
         before = tape.take(len(sweep) + 2 * SEARCH_FRAMES)
         tape.back(SEARCH_FRAMES)
-        pilot = _pilot(audio.inputs, signal[:, 0], before, rate, gap)
+        pilot = _pilot(audio.inputs, signal[:, 0], before, rate)
         pause = tape.take(gap)
         _follow(pilot, audio.inputs, silence, pause)
         # Up to where the CV, which may be early, could feel the song already.
@@ -151,7 +151,7 @@ def _require_life(block: Samples) -> None:
 
 
 def _pilot(
-    inputs: tuple[str, ...], sent: np.ndarray, received: Samples, rate: int, lead_frames: int
+    inputs: tuple[str, ...], sent: np.ndarray, received: Samples, rate: int
 ) -> PilotMeter | MeasurementFailed | None:
     if "loopback" not in inputs:
         return None
@@ -159,7 +159,7 @@ def _pilot(
     try:
         if len(loopback) < len(sent) + 2 * SEARCH_FRAMES:
             raise MeasurementFailed("the stream ended within the marker")
-        return PilotMeter(sent, loopback, rate, lead_frames)
+        return PilotMeter(sent, loopback, rate)
     except MeasurementFailed as error:
         return error
 

@@ -31,14 +31,13 @@ class Redo:
 
     def carry_out(self, folder: Folder, ledger: Ledger, observe: events.Observer) -> None:
         """Raises DamagedData where a take's files are not there and nobody asked for repair."""
-        takes = list(ledger.takes())
         if self.repair:
-            damaged = [take for take in takes if _damage(folder, take, audio=True)]
+            damaged = [take for take in ledger.takes() if _damaged(folder, take)]
             _withdraw(folder, ledger, damaged, "its files were damaged", observe)
         else:
-            _require_present(folder, takes)
+            _require_present(folder, ledger)
         if self.retry_rejected:
-            rejected = [take for take in takes if take.status == "rejected"]
+            rejected = [take for take in ledger.takes() if take.status == "rejected"]
             _withdraw(folder, ledger, rejected, "it was rejected", observe)
             ledger.ask_again()
 
@@ -56,8 +55,21 @@ def _withdraw(
         observe(events.Note(f"{take.output_file}: {reason}; to be recorded again ({LOST}/)"))
 
 
-def _require_present(folder: Folder, takes: Sequence[TakeRecord]) -> None:
-    found = [said for take in takes for said in _damage(folder, take, audio=False)]
+def _damaged(folder: Folder, take: TakeRecord) -> bool:
+    return any(check(folder.root, claim) for claim in take_claims(take))
+
+
+def _require_present(folder: Folder, ledger: Ledger) -> None:
+    """Only whether every file is there, and its size: their hashes would take hours."""
+    found: list[str] = []
+    for name, size in ledger.take_files():
+        try:
+            there = (folder.root / name).stat().st_size
+        except OSError:
+            found.append(f"{name}: is missing")
+        else:
+            if size is not None and there != size:
+                found.append(f"{name}: has another size than it was committed with")
     if found:
         more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
         raise DamagedData(
@@ -65,18 +77,3 @@ def _require_present(folder: Folder, takes: Sequence[TakeRecord]) -> None:
             *more,
             "put the files back, or have these takes recorded again: capture run ... --repair",
         )
-
-
-def _damage(folder: Folder, take: TakeRecord, *, audio: bool) -> list[str]:
-    """What is wrong with a take's files; without ``audio`` only their being there, and size."""
-    found: list[str] = []
-    for claim in take_claims(take):
-        path = folder.root / claim.file
-        if audio:
-            damage = check(folder.root, claim)
-            found += [f"{claim.file}: {damage.message}"] if damage else []
-        elif not path.is_file():
-            found.append(f"{claim.file}: is missing")
-        elif claim.bytes is not None and path.stat().st_size != claim.bytes:
-            found.append(f"{claim.file}: has another size than it was committed with")
-    return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from capture.errors import HardwareFault
 from capture.records import TakeRecord
-from capture.reference import drift, is_reference
+from capture.reference import drifts, is_reference
 from capture.run import events
 from capture.run.ledger import Ledger
 
@@ -23,11 +23,11 @@ class References:
         """A take was committed. Raises HardwareFault where the rack has drifted too far."""
         if self._limit_db is None or not is_reference(take) or take.status != "captured":
             return
-        first = self._ledger.first_reference(take.song_id, take.setting_id)
-        if first is None or first.take_id == take.take_id:
-            return
         proofs = {found.fingerprint_id: found for found in self._ledger.fingerprints()}
-        found = drift(first, take, proofs)
+        drifted = {found.take_id: found for found in drifts(self._ledger.references(), proofs)}
+        found = drifted.get(take.take_id)
+        if found is None:  # the first of them
+            return
         self._observe(events.ReferenceDrifted(found, self._limit_db))
         if found.most_db > self._limit_db:
             raise HardwareFault(

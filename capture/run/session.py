@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 import capture
 from capture.dataset import files
 from capture.dataset.folder import LOST, Folder
-from capture.dataset.verify import claims_of
+from capture.dataset.verify import names_of
 from capture.documents import Document
 from capture.errors import BadInput, DocumentFaults
 from capture.hardware.ports import Rig
@@ -107,7 +107,7 @@ def settle_in(
     Raises BadInput where the dataset was begun with something else, DamagedData, StorageRefused.
     """
     frozen = _frozen(asked, ledger)
-    for name in folder.sweep(claim.file for claim in claims_of(ledger)):
+    for name in folder.sweep(names_of(ledger)):
         observe(events.Note(f"{name}: no take claims it; moved to {LOST}/"))
     if frozen is None:
         _freeze(asked, folder, ledger)

@@ -65,16 +65,14 @@ class PilotMeter:
     ``sent``: the left channel of the marker, (frames,), full scale 1. ``received``: what the
     loopback recorded, full scale 1, cut as for ``marker.from_marker``: with the same whole-frame
     latency as the blocks that follow. The cable's own latency may differ from it by less than
-    ``SEARCH_FRAMES``. ``lead_frames``: how many of the frames that ``add`` is fed precede the song.
+    ``SEARCH_FRAMES``.
     Feed it the gaps on both sides of the song: the first and last ``HALO`` frames are not judged.
 
     Raises:
         MeasurementFailed: the loopback does not carry the left send.
     """
 
-    def __init__(
-        self, sent: Signal, received: Signal, sample_rate_hz: int, lead_frames: int = 0
-    ) -> None:
+    def __init__(self, sent: Signal, received: Signal, sample_rate_hz: int) -> None:
         try:
             whole = round(from_marker(sent, received, sample_rate_hz).frames)
         except MeasurementFailed as error:
@@ -83,7 +81,6 @@ class PilotMeter:
                 "check its cable, or take loopback out of the rig's inputs",
             ) from None
         self._fit = _fit(sent, received, whole, sample_rate_hz)
-        self._lead = lead_frames
         # The song is held against the loopback ``whole`` frames later: x before it is silence.
         self._x, self._y = np.zeros(max(0, whole)), np.zeros(0)
         self._drop = max(0, -whole)

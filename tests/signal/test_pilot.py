@@ -44,7 +44,7 @@ class Trace:
 
     def meter(self, block: int = 65536) -> PilotMeter:
         around = slice(LEAD - SEARCH_FRAMES, LEAD + len(MARKER) + SEARCH_FRAMES)
-        found = PilotMeter(MARKER, self.loopback[around] / 2.0**31, RATE, GAP)
+        found = PilotMeter(MARKER, self.loopback[around] / 2.0**31, RATE)
         first, end = START - GAP, len(self.sent) - 2048
         for at in range(first, end, block):
             part = slice(at, min(at + block, end))
