@@ -44,6 +44,8 @@ ALIKE = 1e-3
 UNSURE_SHARE = 0.003
 """A tenth of the crosstalk that fails: a share whose own deviation is larger is not believed. Real
 errors are not white: a factor of ten is nothing."""
+SURE_SHARE = 0.008
+"""A quarter of it: nor is one that deviates so much by what it does from grain to grain."""
 CLEAR = 300.0
 """The recording must have so many times the noise's energy for a residual to mean much."""
 NOISE_SPREAD = 1.5
@@ -111,15 +113,27 @@ def _crosstalk(found: Compared) -> float | None:
     if not found.error.shape[1]:
         return None
     shares: list[float] = []
-    for side, (left_other, left_own, both, other, own) in enumerate(found.crosstalk):
+    for side, grains in enumerate(found.crosstalk):
+        left_other, left_own, both, other, own = grains.sum(axis=1)
         apart = other - both**2 / own if own > 0 else 0.0
         unsure = float(found.error[side].mean()) / (PIECE_FRAMES / 2) if apart > 0 else 0.0
         if apart <= ALIKE * max(other, own) or unsure > (UNSURE_SHARE**2) * apart:
             continue
-        shares.append((left_other - left_own * both / own) / apart)
+        share = (left_other - left_own * both / own) / apart
+        if _spread_of_share(grains, both / own, share) < SURE_SHARE * apart:
+            shares.append(share)
     if not shares:
         return None
     return 20 * math.log10(max(*map(abs, shares), 1e-10))
+
+
+def _spread_of_share(grains: Doubles, like_own: float, share: float) -> float:
+    """The standard deviation of <e, o'>, with o' what of o is not like q, from grain to grain: of a
+    song with one loud beat, most of e may lie in that one."""
+    left_other, left_own, both, other, own = grains
+    alien = left_other - like_own * left_own
+    apart = other - 2 * like_own * both + like_own**2 * own
+    return float(np.sqrt(np.sum((alien - share * apart) ** 2)))
 
 
 def _delay_and_lag(delays: Doubles) -> tuple[float | None, float | None]:

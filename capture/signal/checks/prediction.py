@@ -25,6 +25,8 @@ from capture.signal.checks.path import Doubles, Followed, PathFit, Singles, band
 
 PIECE_FRAMES = 256
 GRAIN_FRAMES = 2048
+ROWS = 13
+"""Sums that are kept of each piece: see ``Prediction._sum``."""
 HALO_FRAMES = 256
 """How much later than it came in a frame is judged: filters look ahead."""
 
@@ -37,9 +39,9 @@ class Compared:
     ``matched`` <z, q>, ``power`` <q, q>, ``gain_db`` the gain that the CV gives (without the law's
     offset), ``integral_db_s`` its integral over time, both weighted by q^2; ``time_s``.
     Of each piece ``piece_matched``, ``piece_power``: the same, not summed.
-    ``crosstalk`` (2, 4): of each channel <e, o>, <e, q>, <q, o>, <o, o>, <q, q>, with o the other
-    channel's q. ``delays`` (blocks, 2): the CV's delay in each block, and its standard
-    deviation, in frames. ``noise`` (2,): |e|^2 of the quietest pieces.
+    ``crosstalk`` (2, 5, grains): of each channel and grain <e, o>, <e, q>, <q, o>, <o, o>, <q, q>,
+    with o the other channel's q. ``delays`` (blocks, 2): the CV's delay in each block, and its
+    standard deviation, in frames. ``noise`` (2,): |e|^2 of the quietest pieces.
     """
 
     error: Doubles
@@ -68,7 +70,6 @@ class Prediction:
         self._pieces: list[Singles] = []
         self._blocks: list[Followed] = []  # without their signals
         self._delays: list[tuple[float, float]] = []
-        self._crosstalk = np.zeros((2, 5))
 
     def add(self, signals: Singles) -> None:
         """One block, a multiple of PIECE_FRAMES long."""
@@ -91,7 +92,7 @@ class Prediction:
     def result(self, frames: int) -> Compared:
         """All of the take's ``frames`` frames but the pieces at its edges."""
         taps = self._fit.taps
-        pieces = np.concatenate([np.zeros((8, 0)), *self._pieces], axis=1, dtype=np.float64)
+        pieces = np.concatenate([np.zeros((ROWS, 0)), *self._pieces], axis=1, dtype=np.float64)
         counts = [part.shape[1] for part in self._pieces]
         factors = [block.gain(taps) / block.gain(block.taps) for block in self._blocks]
         pieces[4] *= np.repeat(factors, counts) if factors else 1.0
@@ -99,19 +100,26 @@ class Prediction:
         pieces = pieces[:, 2 : max(2, frames // PIECE_FRAMES - 1)]
         parts = GRAIN_FRAMES // PIECE_FRAMES
         count = pieces.shape[1] // parts
-        grains = pieces[4:, : count * parts].reshape(4, count, parts).sum(axis=2)
-        power = np.maximum(grains[1], 1e-30)
+        grains = pieces[:, : count * parts].reshape(ROWS, count, parts).sum(axis=2)
+        matched, weight, gain, integral = grains[4:8]
+        power = np.maximum(weight, 1e-30)
+        _, _, left, right, *_, left_right, right_left, left_left, right_right, both = grains
         return Compared(
             error=pieces[:2],
             predicted=pieces[2:4],
-            matched=grains[0],
+            matched=matched,
             power=power,
             piece_matched=pieces[4],
             piece_power=pieces[5],
-            gain_db=grains[2] / power,
-            integral_db_s=grains[3] / power,
+            gain_db=gain / power,
+            integral_db_s=integral / power,
             time_s=np.arange(count, dtype=np.float64) * (GRAIN_FRAMES / self._rate),
-            crosstalk=self._crosstalk,
+            crosstalk=np.array(
+                [
+                    [left_right, left_left, both, right, left],
+                    [right_left, right_right, both, left, right],
+                ]
+            ),
             noise=np.percentile(pieces[:2], 5, axis=1) if pieces.shape[1] else np.zeros(2),
             delays=np.array(self._delays, np.float64).reshape(-1, 2),
         )
@@ -126,11 +134,8 @@ class Prediction:
         rows = (
             *e**2, *q**2,
             z[0] * q[0] + z[1] * q[1], weight, weight * gain_db, weight * integral,
+            e[0] * q[1], e[1] * q[0], e[0] * q[0], e[1] * q[1], q[0] * q[1],
         )  # fmt: skip
         # A product sums short rows much faster than sum() does.
         ones = np.ones(PIECE_FRAMES // 2, np.float32)
-        self._pieces.append(np.stack(rows, dtype=np.float32).reshape(8, -1, len(ones)) @ ones)
-        for side in (0, 1):
-            own, other, left = q[side], q[1 - side], e[side]
-            products = (left @ other, left @ own, own @ other, other @ other, own @ own)
-            self._crosstalk[side] += np.array(products, np.float64)
+        self._pieces.append(np.stack(rows, dtype=np.float32).reshape(ROWS, -1, len(ones)) @ ones)

@@ -115,6 +115,17 @@ def test_crosstalk_is_measured() -> None:
     assert figures(song, output, cv)["crosstalk_db"].figure == pytest.approx(-40, abs=1)
 
 
+def test_one_loud_beat_that_is_bent_is_no_crosstalk() -> None:
+    """Alike on both channels and 60 dB above the rest of the song: most of what is left is its."""
+    song, output, cv = model(8)
+    song, output = song * 0.03, output * 0.03
+    beat = 0.5 * np.hanning(22)[1:-1]
+    song[RATE : RATE + 20] += beat[:, None]
+    output[RATE : RATE + 20] += 0.25 * (beat + 0.05 * beat**2)[:, None]
+    found = figures(song, output, cv)["crosstalk_db"]
+    assert found.verdict == "unverified"
+
+
 def test_the_cv_before_the_song_is_held_against_its_rest() -> None:
     take = model(8)
     check = figures(*take, rest_cv_fs=0.001, before_cv_fs=0.005)["settle_db"]
