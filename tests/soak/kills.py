@@ -1,10 +1,10 @@
 """Kills a session again and again, at random moments: ``python -m tests.soak.kills --kills 200``.
 
-A session on the simulated rig, SIGKILLed at a moment that a seeded generator draws between its
-start and a little more than it needs for some takes; then the same command again, until all is
-captured. Asserted: nothing that the ledger had acknowledged is lost, the finished dataset has the
-same audio, hash by hash, as that of a session that nothing happened to, no temporary file is left,
-the ledger passes SQLite's integrity check, and ``capture verify`` finds all as committed.
+A session on the simulated rig, SIGKILLed a moment after one of its first lines of output, both
+drawn by a seeded generator; then the same command again, until all is captured. Asserted: nothing
+that the ledger had acknowledged is lost, the finished dataset has the same audio, hash by hash, as
+that of a session that nothing happened to, no temporary file is left, the ledger passes SQLite's
+integrity check, and ``capture verify`` finds all as committed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ grid:
   ratio: [{ratios}]
 """
 SONG_S = (1.0, 0.7, 1.3)
-AFTER_S = 2.2
+MOST_LINES, LATER_S = 9, 0.15
+"""A run is killed after so many lines of its output, and so much later, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +75,20 @@ def carry_out(folder: Path, ratios: str, kills: int, seed: int) -> Killed:
     counts: list[int] = []
     known: dict[str, str] = {}
     while len(counts) < kills:
-        run = subprocess.Popen(
+        with subprocess.Popen(
             [CAPTURE, "run", "plan.yaml", "--out", "d"],
             cwd=folder,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-        )
-        # The moment is drawn; that the machine is faster or slower only moves what it hits.
-        until = time.monotonic() + chance.uniform(0.2, AFTER_S)
-        while run.poll() is None and time.monotonic() < until:
-            time.sleep(0.005)
-        if run.poll() is not None:
-            break  # all is captured before so many kills
-        run.send_signal(signal.SIGKILL)
-        run.wait()
+        ) as run:
+            assert run.stdout is not None
+            for _ in range(chance.randint(0, MOST_LINES)):
+                run.stdout.readline()
+            # The moment is drawn; that the machine is faster or slower only moves what it hits.
+            time.sleep(chance.uniform(0, LATER_S))
+            if run.poll() is not None:
+                break  # all is captured before so many kills
+            run.send_signal(signal.SIGKILL)
         if (folder / "d" / "ledger.sqlite").exists():
             now = acknowledged(folder / "d") if _has_takes(folder / "d") else {}
             lost = {take for take in known if now.get(take) != known[take]}
