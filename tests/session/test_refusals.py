@@ -171,10 +171,10 @@ def test_faults_of_plan_and_rig_and_songs_are_told_at_once(desk: Desk) -> None:
         assert words in said
 
 
-def test_drivers_that_are_not_there_are_a_hardware_fault(desk: Desk) -> None:
-    said = desk.fails(4, "run", "quickstart", "--rig", "rme-ufx-ssl-500")
-    assert "manual" in said
-    assert not (desk.folder / "datasets").exists()
+def test_an_interface_that_is_not_there_is_a_hardware_fault(desk: Desk) -> None:
+    said = desk.fails(4, "run", desk.plan(), "--rig", "rme-ufx-ssl-500", "--out", "d")
+    assert "Fireface" in said
+    assert desk.json("status", "d")["captured"] == 0
 
 
 @pytest.mark.parametrize("harm", ["altered", "missing"])
