@@ -210,6 +210,8 @@ class Flights:
         self._voids[take.take_id] += 1
         if found.stream_failed:
             self._slipped = take.take_id
+            if not self._flying:  # so it is on its last try: the device is looked for first
+                self._measure()
 
     def _accuse(self, take: Take) -> tuple[str, ...]:
         """The music says that a knob was moved. The takes that are in doubt now."""
@@ -217,6 +219,12 @@ class Flights:
         self._suspects = set(self._flying)
         self._bench.forget_knobs()
         return tuple(self._fingerprints.moved())
+
+    def _measure(self) -> None:
+        """After a slip. A device that turns out to be gone was gone in that take already."""
+        slipped, self._slipped = self._slipped, None
+        if slipped is not None and not self._bench.measure():
+            self._voids[slipped] -= 1
 
     def _last_try(self, flight: Flight) -> bool:
         """Such a take flies alone: before it is rejected, its device is looked for."""
@@ -229,7 +237,6 @@ class Flights:
         """
         full, self.full = self.full, None
         lost, self._lost = self._lost, None
-        slipped, self._slipped = self._slipped, None
         if full is not None:
             longest = max(song.num_frames for song in self._task.songs.values())
             room.wait(
@@ -241,10 +248,10 @@ class Flights:
                 self._task.stop,
             )
         if lost is not None:
-            self._bench.recover(lost)  # whatever slipped, it is measured anew
-        elif slipped is not None:
-            if not self._bench.measure():  # the device was gone in that take already
-                self._voids[slipped] -= 1
+            self._slipped = None  # whatever it was, it is measured anew
+            self._bench.recover(lost)
+        elif self._slipped is not None:
+            self._measure()
         elif take is not None and self.worn(take):
             self._bench.refresh()
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+from capture.errors import HardwareFault
 from capture.hardware.ports import Confirmed, Knobs, Proof
 from capture.model import Setting, Value
 
@@ -24,6 +25,9 @@ class Part:
     controls: Collection[str]
 
     def of(self, setting: Setting) -> Setting:
+        """What concerns this driver. Raises HardwareFault where ``setting`` says nothing of it."""
+        if missing := [name for name in self.controls if name not in setting]:
+            raise HardwareFault(f"{setting}: does not say where {', '.join(missing)} should stand")
         return Setting({name: setting[name] for name in self.controls})
 
 

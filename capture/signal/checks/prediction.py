@@ -25,7 +25,7 @@ from capture.signal.checks.path import Doubles, Followed, PathFit, Singles, band
 
 PIECE_FRAMES = 256
 GRAIN_FRAMES = 2048
-ROWS = 13
+ROWS = 8
 """Sums that are kept of each piece: see ``Prediction._sum``."""
 HALO_FRAMES = 256
 """How much later than it came in a frame is judged: filters look ahead."""
@@ -40,8 +40,9 @@ class Compared:
     offset), ``integral_db_s`` its integral over time, both weighted by q^2; ``time_s``.
     Of each piece ``piece_matched``, ``piece_power``: the same, not summed.
     ``crosstalk`` (2, 5, grains): of each channel and grain <e, o>, <e, q>, <q, o>, <o, o>, <q, q>,
-    with o the other channel's q. ``delays`` (blocks, 2): the CV's delay in each block, and its
-    standard deviation, in frames. ``noise`` (2,): |e|^2 of the quietest pieces.
+    with o the other channel's q; these grains begin where the blocks do. ``delays`` (blocks, 2):
+    the CV's delay in each block, and its standard deviation, in frames. ``noise`` (2,): |e|^2 of
+    the quietest pieces.
     """
 
     error: Doubles
@@ -68,6 +69,7 @@ class Prediction:
         self._first_db = 0.0
         self._integral = 0.0
         self._pieces: list[Singles] = []
+        self._crosstalk: list[Singles] = []
         self._blocks: list[Followed] = []  # without their signals
         self._delays: list[tuple[float, float]] = []
 
@@ -101,9 +103,8 @@ class Prediction:
         parts = GRAIN_FRAMES // PIECE_FRAMES
         count = pieces.shape[1] // parts
         grains = pieces[:, : count * parts].reshape(ROWS, count, parts).sum(axis=2)
-        matched, weight, gain, integral = grains[4:8]
+        matched, weight, gain, integral = grains[4:]
         power = np.maximum(weight, 1e-30)
-        _, _, left, right, *_, left_right, right_left, left_left, right_right, both = grains
         return Compared(
             error=pieces[:2],
             predicted=pieces[2:4],
@@ -114,11 +115,8 @@ class Prediction:
             gain_db=gain / power,
             integral_db_s=integral / power,
             time_s=np.arange(count, dtype=np.float64) * (GRAIN_FRAMES / self._rate),
-            crosstalk=np.array(
-                [
-                    [left_right, left_left, both, right, left],
-                    [right_left, right_right, both, left, right],
-                ]
+            crosstalk=_by_channel(
+                np.concatenate([np.zeros((7, 0)), *self._crosstalk], axis=1, dtype=np.float64)
             ),
             noise=np.percentile(pieces[:2], 5, axis=1) if pieces.shape[1] else np.zeros(2),
             delays=np.array(self._delays, np.float64).reshape(-1, 2),
@@ -134,8 +132,26 @@ class Prediction:
         rows = (
             *e**2, *q**2,
             z[0] * q[0] + z[1] * q[1], weight, weight * gain_db, weight * integral,
-            e[0] * q[1], e[1] * q[0], e[0] * q[0], e[1] * q[1], q[0] * q[1],
         )  # fmt: skip
         # A product sums short rows much faster than sum() does.
         ones = np.ones(PIECE_FRAMES // 2, np.float32)
         self._pieces.append(np.stack(rows, dtype=np.float32).reshape(ROWS, -1, len(ones)) @ ones)
+        self._crosstalk.append(_crosstalk(e, q))
+
+
+def _crosstalk(e: Singles, q: Singles) -> Singles:
+    """Of one block's grains (7, grains): what ``_by_channel`` needs."""
+    ones = np.ones(GRAIN_FRAMES // 2, np.float32)
+    rows = (e[0] * q[1], e[1] * q[0], *(e * q), q[0] * q[1], *q**2)
+    return np.stack(rows).reshape(len(rows), -1, len(ones)) @ ones
+
+
+def _by_channel(sums: Doubles) -> Doubles:
+    """See ``Compared.crosstalk``: of all grains but those at the take's edges."""
+    left_right, right_left, left, right, both, left_left, right_right = sums[:, 1:-1]
+    return np.array(
+        [
+            [left_right, left, both, right_right, left_left],
+            [right_left, right, both, left_left, right_right],
+        ]
+    )

@@ -21,7 +21,7 @@ CONTROLS = (RELEASE, RATIO)
 ONE = Setting({"release_s": 1.2, "ratio": 2.0})  # X 30, Y 22.5
 OTHER = Setting({"release_s": AUTO, "ratio": 2.0})  # X 60, Y 22.5
 
-PATIENT = Waits(30, 30, 30, 30, 30, look_s=0.05)
+PATIENT = Waits(30, 30, 30, 30, 30, look_s=0.1)
 """Nothing that is tested with these comes too late, however busy the machine is."""
 
 SOON = replace(PATIENT, greeting_s=0.5, answer_s=0.5, home_s=0.5, move_s=0.5)

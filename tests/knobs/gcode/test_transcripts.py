@@ -81,11 +81,8 @@ def test_one_that_greets_nobody_is_reset(knobs_of: Make) -> None:
     peer = PEERS["grblhal"](greets=False)
     knobs, _ = knobs_of(case, peer)
     knobs.set(ONE)
-    assert knobs.transcript[:3] == (
-        "> (reset)",
-        "< GrblHAL 1.1f ['$' or '$HELP' for help]",
-        "< ALARM:11",
-    )
+    assert knobs.transcript[:2] == ("> (reset)", "< GrblHAL 1.1f ['$' or '$HELP' for help]")
+    assert "< ALARM:11" in knobs.transcript[:4]
 
 
 def test_one_that_is_not_there(knobs_of: Make) -> None:
