@@ -13,8 +13,10 @@ class Queue:
     """``skipped``: whether takes were put off to another run."""
 
     def __init__(self, takes: Iterable[Take]) -> None:
-        self._takes = [(take.index, take) for take in takes]
-        heapq.heapify(self._takes)
+        self._takes: list[tuple[int, Take]] = []
+        self._queued: set[str] = set()
+        for take in takes:
+            self.put(take)
         self._later: list[Take] = []
         self._put_off: set[Setting] = set()
         self.skipped = False
@@ -30,10 +32,15 @@ class Queue:
 
     def take(self) -> Take:
         """The next take, taken out."""
-        return heapq.heappop(self._takes)[1]
+        take = heapq.heappop(self._takes)[1]
+        self._queued.discard(take.take_id)
+        return take
 
     def put(self, take: Take) -> None:
-        heapq.heappush(self._takes, (take.index, take))
+        """Once, however often it is asked for: a take may be withdrawn for two reasons."""
+        if take.take_id not in self._queued:
+            self._queued.add(take.take_id)
+            heapq.heappush(self._takes, (take.index, take))
 
     def put_off(self, setting: Setting, *, for_good: bool) -> None:
         """Takes at ``setting`` come at the end; if they were put off before, not in this run.
@@ -43,6 +50,7 @@ class Queue:
         gone = [take for _, take in self._takes if take.setting == setting]
         self._takes = [(index, take) for index, take in self._takes if take.setting != setting]
         heapq.heapify(self._takes)
+        self._queued -= {take.take_id for take in gone}
         if for_good:
             return
         if setting in self._put_off:

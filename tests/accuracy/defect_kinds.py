@@ -207,7 +207,7 @@ DEFECTS = (
            by_rig(lambda _: {"kind": "invert", "channels": ["cv"]})),
     Defect("CV of another setting", "", (1,), 1, CV, other_setting),
     Defect("CV late", "frames", (8, 2, 1), 1, ("cv_delay_frames",), by_hand(cv_late)),
-    Defect("CV clipped below its deepest", "dB", (3, 2, 1, 0.5), 2, CV, cv_clipped,
+    Defect("CV clipped below its deepest", "dB", (3, 1, 0.5, 0.2), 1, CV, cv_clipped,
            "what is so deep for a moment only moves no gain that counts", 0.5),
     Defect("CV behind a high-pass", "Hz", (10, 1, 0.1, 0.03, 0.01), 0.01, ("cv_coupling_hz",),
            by_rig(lambda size: {"kind": "cv_ac", "corner_hz": size})),
