@@ -7,6 +7,7 @@ whenever something is plugged in.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -15,6 +16,10 @@ from capture.errors import HardwareFault
 from capture.hardware.portaudio.channels import Channels, choose, is_jack, sample_format
 
 RATES_HZ = (44100, 48000, 88200, 96000, 176400, 192000)
+LOOKS = 4
+BETWEEN_LOOKS_S = 0.3
+"""A host API that is just busy lists nothing: measured, libjack refuses a client that comes at the
+same moment as another program's, on any server of the machine. So one look is not enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ def audio_devices() -> list[AudioDevice]:
             default_rate_hz=round(device["default_samplerate"]),
             rates_hz=_rates(portaudio, device),
         )
-        for device in _all(portaudio)
+        for device in _look(portaudio, bool)
     ]
 
 
@@ -79,7 +84,7 @@ def find(wanted: Wanted) -> Found:
     Raises HardwareFault: none does, or several; it lacks a channel; it refuses the sample rate.
     """
     portaudio = _portaudio()
-    present = _all(portaudio)
+    present = _look(portaudio, lambda found: any(_answers(device, wanted) for device in found))
     matching = [device for device in present if _answers(device, wanted)]
     if len(matching) != 1:
         raise HardwareFault(*_not_unique(wanted, matching, present))
@@ -157,6 +162,19 @@ def _portaudio() -> Any:
             "(Debian: apt-get install libportaudio2)"
         ) from None
     return sounddevice
+
+
+def _look(portaudio: Any, enough: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
+    """Every device, looked for anew until that is ``enough`` or ``LOOKS`` have been had."""
+    found = _all(portaudio)
+    for _ in range(LOOKS - 1):
+        if enough(found):
+            break
+        time.sleep(BETWEEN_LOOKS_S)
+        portaudio._terminate()
+        portaudio._initialize()
+        found = _all(portaudio)
+    return found
 
 
 def _all(portaudio: Any) -> list[dict[str, Any]]:
