@@ -1,0 +1,1 @@
+"""The commands, a file for each group. No logic: each puts the parts together."""
