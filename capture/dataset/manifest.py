@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from capture.dataset import files
+from capture.dataset.arrow import pyarrow
 from capture.dataset.columns import (
     ANCHOR_COLUMNS,
     CALIBRATION_COLUMNS,
@@ -261,7 +262,7 @@ def _visit_row(visit: VisitRecord, controls: Sequence[Control]) -> Row:
 
 def write(root: Path, content: Tables) -> None:
     """Writes ``manifest/NAME.parquet`` and ``.csv`` for each table that is not there, durably."""
-    parquet_writer = _pyarrow().parquet
+    parquet_writer = pyarrow().parquet
     for name, (columns, rows) in content.items():
         parquet, text = root / "manifest" / f"{name}.parquet", root / "manifest" / f"{name}.csv"
         if same_parquet(parquet, columns, rows) and same_csv(text, columns, rows):
@@ -275,7 +276,7 @@ def write(root: Path, content: Tables) -> None:
 def same_parquet(path: Path, columns: Columns, rows: Sequence[Row]) -> bool:
     """Whether the file is there and holds just this table."""
     try:
-        return bool(_pyarrow().parquet.read_table(path).equals(to_arrow(columns, rows)))
+        return bool(pyarrow().parquet.read_table(path).equals(to_arrow(columns, rows)))
     except (OSError, ValueError):
         return False
 
@@ -302,7 +303,7 @@ def to_csv(columns: Columns, rows: Sequence[Row]) -> str:
 
 def to_arrow(columns: Columns, rows: Sequence[Row]) -> Any:
     """The pyarrow.Table of ``rows``; a column that a row lacks is null in it."""
-    pa = _pyarrow()
+    pa = pyarrow()
     types = {
         "string": pa.string(),
         "int64": pa.int64(),
@@ -311,14 +312,6 @@ def to_arrow(columns: Columns, rows: Sequence[Row]) -> Any:
     }
     schema = pa.schema([(name, types[kind]) for name, kind in columns.items()])
     return pa.Table.from_pylist([{name: row.get(name) for name in columns} for row in rows], schema)
-
-
-def _pyarrow() -> Any:
-    """pyarrow has no types; it is loaded late."""
-    import importlib
-
-    importlib.import_module("pyarrow.parquet")
-    return importlib.import_module("pyarrow")
 
 
 def _csv(value: object) -> object:

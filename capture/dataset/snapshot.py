@@ -1,0 +1,112 @@
+"""One version of a dataset as tables: what the loader, exports and comparisons read.
+
+A version is a release, or what is captured so far (``manifest/``). No ledger is needed, so this
+works on a copy that a stranger was given. Tables are read column by column: a dataset of a full
+session has millions of cells.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from capture.dataset.arrow import pyarrow
+from capture.dataset.folder import Folder
+from capture.dataset.version import Version
+from capture.errors import BadInput, DamagedData
+
+Row = dict[str, Any]
+ROWS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """``version``: None for what is captured so far, in no release.
+
+    Takes that were recorded again are in no release; in what is captured so far they are left out
+    here (``superseded_by`` says so there). ``identity`` is dataset.json.
+    """
+
+    root: Path
+    version: Version | None
+    identity: dict[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """Where its tables are."""
+        if self.version is None:
+            return self.root / "manifest"
+        return self.root / "releases" / str(self.version)
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> Any:
+        """A pyarrow.Table: ``takes``, ``songs``, ``settings`` ...; of the ``columns`` only.
+
+        Raises DamagedData.
+        """
+        pa = pyarrow()
+        path = self.folder / f"{name}.parquet"
+        so_far = name == "takes" and self.version is None
+        try:
+            return pa.parquet.read_table(
+                path,
+                columns=None if columns is None else list(columns),
+                filters=pa.compute.field("superseded_by").is_null() if so_far else None,
+            )
+        except (OSError, ValueError) as error:  # pyarrow's own derive from these
+            raise DamagedData(f"{path}: cannot be read: {error}") from None
+
+    def rows(self, name: str, columns: Sequence[str] | None = None) -> Iterator[Row]:
+        """The rows of ``table``, one by one."""
+        for batch in self.table(name, columns).to_batches(max_chunksize=ROWS):
+            yield from batch.to_pylist()
+
+    @property
+    def controls(self) -> list[str]:
+        """The columns of the setting, in panel order: ``threshold_db``, ..., ``release_auto``."""
+        names: list[str] = self.table("settings").column_names
+        return [name for name in names if name not in ("setting_id", "setting_split", "takes")]
+
+
+def versions(root: Path) -> list[Version]:
+    """The releases that the folder holds, oldest first."""
+    folder = root / "releases"
+    if not folder.is_dir():
+        return []
+    names = (path.name for path in folder.iterdir() if (path / "release.json").is_file())
+    return sorted(version for name in names if (version := Version.of(name)))
+
+
+def snapshot(root: Path, version: str | None = None) -> Snapshot:
+    """The release ``version``, by default the newest one; where there is none, what is captured.
+
+    Raises:
+        BadInput: no dataset, or no such release: the message lists those that there are.
+        DamagedData: dataset.json cannot be read.
+    """
+    folder = Folder(root)
+    folder.require()
+    known = versions(root)
+    if version is None:
+        return Snapshot(root, known[-1] if known else None, folder.identity())
+    wanted = Version.of(version)
+    if wanted is None or wanted not in known:
+        there = ", ".join(map(str, known)) or "none yet (capture release)"
+        raise BadInput(f"{root}: has no release {version}; it has: {there}")
+    return Snapshot(root, wanted, folder.identity())
+
+
+def release_facts(found: Snapshot) -> dict[str, Any]:
+    """The content of the release's release.json; empty where there is no release.
+
+    Raises DamagedData.
+    """
+    if found.version is None:
+        return {}
+    path = found.folder / "release.json"
+    try:
+        return dict(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise DamagedData(f"{path}: cannot be read: {error}") from None
