@@ -12,11 +12,11 @@ from typing import Annotated
 import typer
 
 from capture import __version__
-from capture.commands import rack, session, stored
+from capture.commands import evaluate, rack, release, session, stored
 from capture.commands.frame import app
 from capture.errors import Interrupted
 
-__all__ = ["app", "main", "rack", "session", "stored"]
+__all__ = ["app", "evaluate", "main", "rack", "release", "session", "stored"]
 
 SWITCH_S = 0.0005
 

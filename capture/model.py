@@ -329,6 +329,9 @@ class SongRecord:
     made_with: str
 
 
+REVISION = 1000
+"""Added to a take's repeat each time that a released take is recorded again: r1, r1001, r2001."""
+
 Split = Literal["train", "test"]
 SettingSplit = Literal["seen", "unseen", "reference"]
 

@@ -54,6 +54,10 @@ class CalibrationRecord:
     algorithm_version: str
     law_id: str | None = None
 
+    def left_over(self, channel: str) -> float:
+        """By how many frames ``channel`` is late after the cut."""
+        return self.delays[channel].delay_frames - self.latency_frames
+
 
 @dataclass(frozen=True, slots=True)
 class LawStep:
@@ -349,3 +353,24 @@ class TakeRecord:
     cv_corner_hz: float | None = None
     cv_offset_fs: float | None = None
     cv_start_fs: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """A take of a release that is recorded again. ``damaged``: its files are not whole any more."""
+
+    take: TakeRecord
+    added_in: str
+    reason: str
+    damaged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRecord:
+    """A frozen version. ``sha256`` is that of its SHA256SUMS, which has the hash of all else."""
+
+    version: str
+    released_at: str
+    sha256: str
+    takes: int
+    capture_version: str

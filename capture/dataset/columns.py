@@ -307,6 +307,13 @@ SESSION_COLUMNS: Columns = {
     "rig_sha256": "string",
     "capture_version": "string",
 }
+RELEASE_COLUMNS: Columns = {
+    "version": "string",
+    "released_at": "string",
+    "takes": "int64",
+    "sha256": "string",
+    "capture_version": "string",
+}
 REFERENCE_COLUMNS: Columns = {
     "take_id": "string",
     "first_take_id": "string",
@@ -315,6 +322,8 @@ REFERENCE_COLUMNS: Columns = {
     "gain_right_db": "double",
     "cv_db": "double",
     "response_db": "double",
+    "accepted_by": "string",
+    "accepted_at": "string",
 }
 VISIT_COLUMNS: Columns = {
     "setting_id": "string",

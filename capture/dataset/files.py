@@ -112,6 +112,13 @@ def _refusal(error: OSError) -> str:
     return f"cannot be written: {error.strerror or error}{where}; see to the disk, then run again"
 
 
+def remove_tree(folder: Path) -> None:
+    """Removes what an interrupted write left, if it is there. Raises StorageRefused."""
+    with writing(folder):
+        if folder.is_dir():
+            shutil.rmtree(folder)
+
+
 def sha256(path: Path) -> str:
     """The hex SHA-256 of a file's bytes."""
     with path.open("rb") as file:

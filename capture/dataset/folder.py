@@ -16,7 +16,9 @@ from capture.dataset import files
 from capture.errors import BadInput, DamagedData, DatasetBusy
 from capture.model import Take
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: the dataset may have releases. A folder of version 1 becomes one by its new number alone: what
+its tables lack, the manifests that are written anew have."""
 LOCK = ".lock"
 IDENTITY = "dataset.json"
 LOST = "lost+found"
@@ -53,8 +55,8 @@ class Folder:
         return path.relative_to(self.root).as_posix()
 
     def audio_files(self) -> Iterator[str]:
-        """Every file under ``data/`` and ``evidence/``, relative, hidden ones included."""
-        for top in ("data", "evidence"):
+        """Every file of the recordings and measurements, relative, hidden ones included."""
+        for top in ("data", "evidence", "calibration"):
             for folder, _, names in os.walk(self.root / top):
                 base = Path(folder).relative_to(self.root).as_posix()
                 yield from (f"{base}/{name}" for name in sorted(names))
@@ -90,6 +92,13 @@ class Folder:
             "rig_sha256": rig_sha256,
         }
         if identity != kept:
+            files.write_text(self.root / IDENTITY, json.dumps(identity, indent=2) + "\n")
+
+    def upgrade(self) -> None:
+        """Makes dataset.json of the present version."""
+        identity = self.identity()
+        if identity["schema_version"] != SCHEMA_VERSION:
+            identity["schema_version"] = SCHEMA_VERSION
             files.write_text(self.root / IDENTITY, json.dumps(identity, indent=2) + "\n")
 
     def require(self) -> None:

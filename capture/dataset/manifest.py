@@ -1,21 +1,17 @@
 """The manifests: tables made from the ledger for those who load the dataset.
 
-Derived, never read back as truth. Each table is written as Parquet and as CSV with the same
-columns (``columns``). No NaN and no infinity: what is absent is null (an empty field in CSV).
+Derived, never read back as truth. ``columns`` has their columns, ``tables`` writes them.
 """
 
 from __future__ import annotations
 
-import csv
-import io
+import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from capture.dataset import files
-from capture.dataset.arrow import pyarrow
+from capture.dataset import tables
 from capture.dataset.columns import (
     ANCHOR_COLUMNS,
     CALIBRATION_COLUMNS,
@@ -26,6 +22,7 @@ from capture.dataset.columns import (
     LAW_STEP_COLUMNS,
     MEASURED,
     REFERENCE_COLUMNS,
+    RELEASE_COLUMNS,
     SESSION_COLUMNS,
     SONG_COLUMNS,
     TAKE_COLUMNS,
@@ -34,7 +31,20 @@ from capture.dataset.columns import (
     control_columns,
     take_columns,
 )
-from capture.model import AUTO, Control, Setting, SongRecord, Value, base_name, format_value
+from capture.dataset.tables import Row
+from capture.documents import read
+from capture.model import (
+    AUTO,
+    REVISION,
+    Control,
+    Setting,
+    SongRecord,
+    Value,
+    base_name,
+    format_value,
+    take_id,
+)
+from capture.plan.spec import PlanSpec
 from capture.records import (
     CalibrationRecord,
     ChannelDelay,
@@ -47,10 +57,11 @@ from capture.records import (
 from capture.reference import drifts
 from capture.run import levels
 from capture.run.ledger import Ledger
+from capture.run.references import accepted
 
-Row = dict[str, Any]
-Tables = dict[str, tuple[Columns, list[Row]]]
-"""By name: the columns, and the rows."""
+FOLDER = "manifest"
+Tables = dict[str, tuple[Columns, Iterable[Row]]]
+"""By name: the columns, and the rows, which may be gone through more than once."""
 
 
 def take_row(
@@ -182,49 +193,32 @@ def _fingerprint_row(record: FingerprintRecord) -> Row:
     }
 
 
-def of_ledger(ledger: Ledger, controls: Sequence[Control]) -> Tables:
-    """Every manifest by name: its columns and rows. Rejected takes are in none."""
+def of_ledger(ledger: Ledger, controls: Sequence[Control], releasing: str | None = None) -> Tables:
+    """Every manifest by name: its columns and rows. Rejected takes are in none.
+
+    ``releasing``: as the release of that number has them. Takes that were recorded again are not in
+    it, nor songs without takes.
+    """
     songs, splits = ledger.songs(), ledger.splits()
-    by_id = {song.song_id: song for song in songs}
-    captured = [take for take in ledger.takes() if take.status == "captured"]
     proofs = {found.fingerprint_id: found for found in ledger.fingerprints()}
     calibrations, laws, anchors = ledger.calibrations(), ledger.laws(), ledger.anchors()
-    measured = {law.law_id: law for law in laws}
-    stood_on = {one.calibration_id: measured.get(one.law_id or "") for one in calibrations}
     holding = list(levels.in_force(anchors).values())
-    settings: dict[str, Row] = {}
-    for take in captured:
-        row = settings.setdefault(
-            take.setting_id,
-            {"setting_id": take.setting_id, "setting_split": take.setting_split, "takes": 0}
-            | _control_values(take.setting, controls, ""),
-        )
-        row["takes"] += 1
-        if row["setting_split"] == "reference":
-            row["setting_split"] = take.setting_split
     own = {n: k for n, k in control_columns(controls).items() if not n.endswith("_read_back")}
     setting_columns = {"setting_id": "string", "setting_split": "string", "takes": "int64"} | own
+    played = ledger.songs_played()
     song_rows = [
         {name: getattr(song, name, None) for name in SONG_COLUMNS}
         | {"split": splits.get(song.song_id)}
         for song in songs
+        if releasing is None or song.song_id in played
     ]
     return {
-        "takes": (
-            take_columns(controls),
-            [
-                take_row(
-                    take,
-                    by_id,
-                    controls,
-                    proofs.get(take.fingerprint_id or ""),
-                    stood_on.get(take.calibration_id),
-                )
-                for take in captured
-            ],
-        ),
+        "takes": (take_columns(controls), _TakeRows(ledger, tuple(controls), releasing)),
         "songs": (SONG_COLUMNS, song_rows),
-        "settings": (setting_columns, list(settings.values())),
+        "settings": (
+            setting_columns,
+            [_setting_row(take, count, controls) for take, count in ledger.settings_captured()],
+        ),
         "calibrations": (CALIBRATION_COLUMNS, [_calibration_row(c) for c in calibrations]),
         "laws": (LAW_COLUMNS, [_law_row(law) for law in laws]),
         "law_steps": (LAW_STEP_COLUMNS, [step for law in laws for step in _law_steps(law)]),
@@ -241,12 +235,82 @@ def of_ledger(ledger: Ledger, controls: Sequence[Control]) -> Tables:
             SESSION_COLUMNS,
             [{name: getattr(s, name) for name in SESSION_COLUMNS} for s in ledger.sessions()],
         ),
-        "references": (REFERENCE_COLUMNS, [asdict(d) for d in drifts(ledger.references(), proofs)]),
+        "releases": (RELEASE_COLUMNS, [asdict(release) for release in ledger.releases()]),
+        "references": (REFERENCE_COLUMNS, _reference_rows(ledger, proofs)),
         "visits": (
             VISIT_COLUMNS | control_columns(controls),
             [_visit_row(visit, controls) for visit in ledger.visits()],
         ),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _TakeRows:
+    """The rows of ``takes``, made anew each time they are gone through: too many to be kept."""
+
+    ledger: Ledger
+    controls: tuple[Control, ...]
+    releasing: str | None
+
+    def __iter__(self) -> Iterator[Row]:
+        ledger = self.ledger
+        songs = {song.song_id: song for song in ledger.songs()}
+        proofs = {found.fingerprint_id: found for found in ledger.fingerprints()}
+        laws = {law.law_id: law for law in ledger.laws()}
+        stood_on = {one.calibration_id: laws.get(one.law_id or "") for one in ledger.calibrations()}
+        added = ledger.added_in()
+        old = {} if self.releasing else _superseded(ledger)
+        captured = (take for take in ledger.takes() if take.status == "captured")
+        for take in itertools.chain(captured, (take for take, _ in old.values())):
+            yield take_row(
+                take,
+                songs,
+                self.controls,
+                proofs.get(take.fingerprint_id or ""),
+                stood_on.get(take.calibration_id),
+            ) | {
+                "added_in": added.get(take.take_id, self.releasing),
+                "superseded_by": old.get(take.take_id, (take, None))[1],
+            }
+
+
+def _setting_row(take: TakeRecord, count: int, controls: Sequence[Control]) -> Row:
+    """Of one take of a setting, and how many there are."""
+    return {
+        "setting_id": take.setting_id,
+        "setting_split": take.setting_split,
+        "takes": count,
+        **_control_values(take.setting, controls, ""),
+    }
+
+
+def _superseded(ledger: Ledger) -> dict[str, tuple[TakeRecord, str]]:
+    """By id, the takes of releases that are recorded again, each with the id of what follows it."""
+    gone = [old.take for old in ledger.superseded()]
+    if not gone:
+        return {}
+    plan = read(ledger.current("plan") or "", "the dataset's plan.yaml").check(PlanSpec)
+    sources = {song.song_id: song.source_sha256 for song in ledger.songs()}
+    return {
+        take.take_id: (
+            take,
+            take_id(
+                sources[take.song_id],
+                plan.recipe,
+                Setting(take.setting),
+                take.repeat + REVISION,
+            ),
+        )
+        for take in gone
+    }
+
+
+def _reference_rows(ledger: Ledger, proofs: Mapping[str, FingerprintRecord]) -> list[Row]:
+    said = {(one.take_id, one.captured_at): asdict(one) for one in accepted(ledger)}
+    return [
+        said.get((drift.take_id, drift.captured_at), {}) | asdict(drift)
+        for drift in drifts(ledger.references(), proofs)
+    ]
 
 
 def _visit_row(visit: VisitRecord, controls: Sequence[Control]) -> Row:
@@ -262,58 +326,5 @@ def _visit_row(visit: VisitRecord, controls: Sequence[Control]) -> Row:
 
 def write(root: Path, content: Tables) -> None:
     """Writes ``manifest/NAME.parquet`` and ``.csv`` for each table that is not there, durably."""
-    parquet_writer = pyarrow().parquet
     for name, (columns, rows) in content.items():
-        parquet, text = root / "manifest" / f"{name}.parquet", root / "manifest" / f"{name}.csv"
-        if same_parquet(parquet, columns, rows) and same_csv(text, columns, rows):
-            continue
-        table = to_arrow(columns, rows)
-        with files.staged(parquet, text) as (parquet_part, text_part):
-            parquet_writer.write_table(table, parquet_part)
-            text_part.write_text(to_csv(columns, rows), "utf-8", newline="")
-
-
-def same_parquet(path: Path, columns: Columns, rows: Sequence[Row]) -> bool:
-    """Whether the file is there and holds just this table."""
-    try:
-        return bool(pyarrow().parquet.read_table(path).equals(to_arrow(columns, rows)))
-    except (OSError, ValueError):
-        return False
-
-
-def same_csv(path: Path, columns: Columns, rows: Sequence[Row]) -> bool:
-    """Whether the file is there and holds just this table."""
-    return path.is_file() and path.read_bytes() == to_csv(columns, rows).encode()
-
-
-def to_csv(columns: Columns, rows: Sequence[Row]) -> str:
-    """The table of ``rows`` as RFC 4180 text, but for its line ends (LF)."""
-    buffer = io.StringIO()
-    # Until Python 3.13 a lone CR is quoted only if the line end has one in it.
-    writer = csv.writer(buffer, lineterminator="\r\n")
-
-    def line(values: Iterable[object]) -> str:
-        buffer.seek(0)
-        buffer.truncate()
-        writer.writerow(values)
-        return buffer.getvalue().removesuffix("\r\n") + "\n"
-
-    return line(columns) + "".join(line(_csv(row.get(name)) for name in columns) for row in rows)
-
-
-def to_arrow(columns: Columns, rows: Sequence[Row]) -> Any:
-    """The pyarrow.Table of ``rows``; a column that a row lacks is null in it."""
-    pa = pyarrow()
-    types = {
-        "string": pa.string(),
-        "int64": pa.int64(),
-        "double": pa.float64(),
-        "bool": pa.bool_(),
-    }
-    schema = pa.schema([(name, types[kind]) for name, kind in columns.items()])
-    return pa.Table.from_pylist([{name: row.get(name) for name in columns} for row in rows], schema)
-
-
-def _csv(value: object) -> object:
-    """Booleans as true and false, numbers so that they read back the same."""
-    return str(value).lower() if isinstance(value, bool) else value
+        tables.write(root / FOLDER, name, columns, rows)

@@ -20,6 +20,9 @@ from capture.errors import BadInput, DamagedData
 
 Row = dict[str, Any]
 ROWS = 4096
+RELEASES = "releases"
+FACTS = "release.json"
+SUMS = "SHA256SUMS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Snapshot:
         """Where its tables are."""
         if self.version is None:
             return self.root / "manifest"
-        return self.root / "releases" / str(self.version)
+        return self.root / RELEASES / str(self.version)
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> Any:
         """A pyarrow.Table: ``takes``, ``songs``, ``settings`` ...; of the ``columns`` only.
@@ -72,10 +75,10 @@ class Snapshot:
 
 def versions(root: Path) -> list[Version]:
     """The releases that the folder holds, oldest first."""
-    folder = root / "releases"
+    folder = root / RELEASES
     if not folder.is_dir():
         return []
-    names = (path.name for path in folder.iterdir() if (path / "release.json").is_file())
+    names = (path.name for path in folder.iterdir() if (path / FACTS).is_file())
     return sorted(version for name in names if (version := Version.of(name)))
 
 
@@ -105,7 +108,7 @@ def release_facts(found: Snapshot) -> dict[str, Any]:
     """
     if found.version is None:
         return {}
-    path = found.folder / "release.json"
+    path = found.folder / FACTS
     try:
         return dict(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, TypeError) as error:

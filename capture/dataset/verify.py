@@ -11,38 +11,15 @@ noted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
-from capture.dataset import files, manifest
-from capture.dataset.audio import header
-from capture.dataset.folder import Folder
-from capture.model import Control, SongRecord
-from capture.records import TakeRecord
+from capture.dataset import files, manifest, releases, tables
+from capture.dataset.claims import Damage, check, claims_of
+from capture.dataset.folder import SCHEMA_VERSION, Folder
+from capture.model import Control
+from capture.records import SessionRecord
 from capture.run.ledger import Ledger
-
-Kind = Literal["missing", "truncated", "altered", "extra", "disagrees"]
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    kind: Kind
-    file: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What the ledger says of one file; None where it says nothing."""
-
-    file: str
-    sha256: str
-    bytes: int | None = None
-    frames: int | None = None
-    sample_rate_hz: int | None = None
-    channels: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,53 +35,6 @@ class Report:
     rejected: int
     damage: tuple[Damage, ...]
     notes: tuple[str, ...]
-
-
-def names_of(ledger: Ledger) -> Iterator[str]:
-    """The name of every audio file that the ledger claims: fast, however many takes there are."""
-    yield from (claim.file for claim in _claims_but_takes(ledger))
-    yield from (name for name, _ in ledger.take_files())
-
-
-def claims_of(ledger: Ledger) -> Iterator[Claim]:
-    """Every audio file that the ledger claims."""
-    yield from _claims_but_takes(ledger)
-    for take in ledger.takes():
-        yield from take_claims(take)
-
-
-def _claims_but_takes(ledger: Ledger) -> Iterator[Claim]:
-    for song in ledger.songs():
-        yield song_claim(song)
-    for calibration in ledger.calibrations():
-        yield from _calibration_claims(calibration.calibration_id, calibration.files)
-    for law in ledger.laws():
-        yield from _calibration_claims(law.law_id, law.files)
-    for enrolment in ledger.enrolments():
-        yield from _calibration_claims(enrolment.enrolment_id, enrolment.files)
-    for found in ledger.fingerprints():
-        yield Claim(found.file, found.sha256, found.bytes)
-
-
-def song_claim(song: SongRecord) -> Claim:
-    return Claim(
-        song.input_file, song.input_sha256, song.input_bytes, song.num_frames,
-        song.sample_rate_hz, 2,
-    )  # fmt: skip
-
-
-def take_claims(take: TakeRecord) -> Iterator[Claim]:
-    frames = take.num_frames
-    rate = take.sample_rate_hz
-    yield Claim(take.output_file, take.output_sha256, take.output_bytes, frames, rate, 2)
-    yield Claim(take.cv_file, take.cv_sha256, take.cv_bytes, frames, rate, 1)
-    if take.markers_file and take.markers_sha256:
-        yield Claim(take.markers_file, take.markers_sha256, take.markers_bytes)
-
-
-def _calibration_claims(name: str, files_of_it: Mapping[str, str]) -> Iterator[Claim]:
-    for file, sha256 in files_of_it.items():
-        yield Claim(f"calibration/{name}/{file}", sha256)
 
 
 def verify(
@@ -129,6 +59,7 @@ def verify(
             count += 1
             size += (folder.root / claim.file).stat().st_size
     damage += _documents(folder, ledger)
+    damage += releases.verify(folder, ledger)
     pending = [
         *(
             Damage("extra", name, "no row of the ledger claims it")
@@ -139,10 +70,8 @@ def verify(
     ]
     sessions = ledger.sessions()
     notes: list[str] = []
-    if not sessions or sessions[-1].outcome is None:
-        notes = [
-            f"{item.file}: {item.message} (a run is going on, or was cut off)" for item in pending
-        ]
+    if why := _not_yet(folder, sessions):
+        notes = [f"{item.file}: {item.message} ({why})" for item in pending]
     else:
         damage += pending
     by_status = ledger.count()
@@ -156,39 +85,13 @@ def verify(
     )
 
 
-def check(root: Path, claim: Claim) -> Damage | None:
-    path = root / claim.file
-    if ".." in Path(claim.file).parts or Path(claim.file).is_absolute():
-        return Damage("disagrees", claim.file, "the row's path leads out of the dataset")
-    if not path.is_file():
-        return Damage("missing", claim.file, "is claimed by the ledger and not there")
-    try:
-        size = path.stat().st_size
-        if claim.bytes is not None and size < claim.bytes:
-            message = f"has {size} bytes; {claim.bytes} were committed"
-            return Damage("truncated", claim.file, message)
-        if files.sha256(path) != claim.sha256:
-            return Damage("altered", claim.file, "its SHA-256 is not the one committed")
-        return _check_header(path, claim) if path.suffix == ".flac" else None
-    except OSError as error:
-        return Damage("altered", claim.file, f"cannot be read: {error.strerror}")
-
-
-def _check_header(path: Path, claim: Claim) -> Damage | None:
-    import soundfile
-
-    try:
-        found = header(path)
-    except soundfile.SoundFileError as error:
-        return Damage("disagrees", claim.file, f"is no sound file: {error}")
-    pairs = (
-        ("frames", claim.frames, found.frames),
-        ("sample_rate_hz", claim.sample_rate_hz, found.sample_rate_hz),
-        ("channels", claim.channels, found.channels),
-        ("encoding", "FLAC/PCM_24", found.encoding),
-    )
-    wrong = [f"{n}: row {c}, file {f}" for n, c, f in pairs if c is not None and c != f]
-    return Damage("disagrees", claim.file, "; ".join(wrong)) if wrong else None
+def _not_yet(folder: Folder, sessions: Sequence[SessionRecord]) -> str | None:
+    """Why manifests may lack something, and files a row."""
+    if not sessions or sessions[-1].outcome is None:
+        return "a run is going on, or was cut off"
+    if folder.identity()["schema_version"] < SCHEMA_VERSION:
+        return "written by an older version of capture; the next run brings it up to date"
+    return None
 
 
 def _documents(folder: Folder, ledger: Ledger) -> Iterator[Damage]:
@@ -207,15 +110,13 @@ def _documents(folder: Folder, ledger: Ledger) -> Iterator[Damage]:
 
 def _manifests(folder: Folder, ledger: Ledger, controls: Sequence[Control]) -> Iterator[Damage]:
     """The tables on the disk against those that the ledger gives."""
-    expected = manifest.of_ledger(ledger, controls)
-    for name, (columns, rows) in expected.items():
-        for end, same in (("parquet", manifest.same_parquet), ("csv", manifest.same_csv)):
-            path = folder.root / "manifest" / f"{name}.{end}"
+    root = folder.root / manifest.FOLDER
+    for name, (columns, rows) in manifest.of_ledger(ledger, controls).items():
+        for path in tables.differing(root, name, columns, rows):
             relative = folder.relative(path)
-            if not path.is_file():
-                yield Damage(
-                    "missing", relative, "the manifest is not there; run again to write it"
-                )
-            elif not same(path, columns, rows):
+            if path.is_file():
                 message = "does not say what the ledger says; run again to write it anew"
                 yield Damage("disagrees", relative, message)
+            else:
+                message = "the manifest is not there; run again to write it"
+                yield Damage("missing", relative, message)

@@ -5,19 +5,21 @@ Settings outside, songs inside. With a reference, the takes come in blocks: one 
 the plan. So take n follows from n by division alone, and nothing is listed that is not asked for.
 
 Repeat 1 of a song and setting is the planned take. Reference takes are repeats 2, 3, 4 ..., also
-where the reference is not planned besides: so no take's repeat changes when it comes to be.
+where the reference is not planned besides: so no take's repeat changes when it comes to be. A
+take of a release that is recorded again is another take: its repeat grows by ``REVISION``.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from capture.errors import DocumentFaults, Fault
 from capture.model import (
+    REVISION,
     Control,
     Recipe,
     Setting,
@@ -41,6 +43,10 @@ class PlannedSong:
     frames: int
 
 
+Revisions = Mapping[tuple[str, str, int], int]
+"""How often a take was superseded, by song, setting and planned repeat."""
+
+
 @dataclass(frozen=True)
 class Expansion:
     """All takes of a plan, in the order in which they are recorded."""
@@ -53,6 +59,7 @@ class Expansion:
     settings_order: Order
     reference: Setting | None
     every_settings: int
+    revisions: Revisions = field(default_factory=dict[tuple[str, str, int], int])
 
     def __len__(self) -> int:
         references = self._references if self.songs else 0
@@ -76,6 +83,10 @@ class Expansion:
             visits = min(number * self.every_settings, len(self.chosen)) + number
             return self._reference(index, visits, number)
         return self._planned(index, place + block + 1, place, song)
+
+    def revised(self, revisions: Revisions) -> Expansion:
+        """The same takes, those superseded in their next revision."""
+        return replace(self, revisions=revisions)
 
     @property
     def visits(self) -> Iterator[Setting]:
@@ -115,6 +126,9 @@ class Expansion:
         repeat: int,
         setting_split: SettingSplit | None,
     ) -> Take:
+        if self.revisions:
+            key = (song.song_id, setting.setting_id, repeat)
+            repeat += REVISION * self.revisions.get(key, 0)
         return Take(
             index=index,
             visit=visit,

@@ -67,6 +67,11 @@ def turns(places: Places) -> int:
     return int(np.count_nonzero(places[1:] != places[:-1]))
 
 
+def passed(places: Places) -> int:
+    """How many positions the knobs pass when the rows are visited in their order."""
+    return round(float(np.abs(np.diff(places, axis=0)).sum()))
+
+
 def gray(places_by_control: list[NDArray[np.float64]], costs: Costs) -> Order:
     """Reflected Gray order of the full product of the controls' places.
 

@@ -83,6 +83,21 @@ class SplitsSpec(Strict):
     unseen: Literal["extra"] = "extra"
 
 
+class AboutSpec(Strict):
+    """What nobody can measure: whose the dataset is, and what others may do with it.
+
+    ``license`` is an SPDX identifier or an address. All of it may change at any time.
+    """
+
+    title: Annotated[str | None, Field(max_length=200)] = None
+    description: str | None = None
+    creators: list[Annotated[str, Field(min_length=1)]] = []
+    license: str | None = None
+    url: Annotated[str | None, Field(pattern=r"^https?://\S+$")] = None
+    citation: str | None = None
+    keywords: list[str] = []
+
+
 class PlanSpec(Strict):
     """A plan: one YAML file in ``sessions/`` or of the user's."""
 
@@ -101,6 +116,7 @@ class PlanSpec(Strict):
     reference: ReferenceSpec | None = None
     splits: SplitsSpec | None = None
     checks: CheckLimits = CheckLimits()
+    about: AboutSpec = AboutSpec()
 
     @property
     def recipe(self) -> Recipe:

@@ -39,8 +39,9 @@ class Summary:
     """The figures of ``capture plan``.
 
     ``bytes`` is the most that the audio can need: 24-bit samples without compression. ``wall_s``
-    counts playing, settling and turning. ``knob_turns`` of the order, references included;
-    ``nested_knob_turns`` of plain nested loops over the same settings.
+    counts playing, settling and turning. ``knob_turns`` of the order, references included, and
+    ``positions_passed`` by them; ``nested_*`` is plan order: plain nested loops over the grid, then
+    what is besides it as it is listed.
     """
 
     songs: int
@@ -54,10 +55,25 @@ class Summary:
     wall_s: float
     knob_turns: int
     nested_knob_turns: int
+    positions_passed: int
+    nested_positions_passed: int
     turning_s: float
     nested_turning_s: float
     bytes: int
     excluded: tuple[tuple[str, int], ...]
+
+    @property
+    def below_plan_order_percent(self) -> dict[str, float]:
+        """By how much the order is below plan order: in turns, in positions, in time."""
+        pairs = {
+            "knob_turns": (self.knob_turns, self.nested_knob_turns),
+            "positions_passed": (self.positions_passed, self.nested_positions_passed),
+            "turning_s": (self.turning_s, self.nested_turning_s),
+        }
+        return {
+            name: round(100 * (1 - ours / theirs), 1) if theirs else 0.0
+            for name, (ours, theirs) in pairs.items()
+        }
 
 
 def summarize(expansion: Expansion, timing: Timing) -> Summary:
@@ -101,6 +117,8 @@ def summarize(expansion: Expansion, timing: Timing) -> Summary:
         wall_s=wall_s,
         knob_turns=order.turns(places),
         nested_knob_turns=order.turns(nested),
+        positions_passed=order.passed(places),
+        nested_positions_passed=order.passed(nested),
         turning_s=turning_s,
         nested_turning_s=_seconds(costs, nested),
         bytes=stored,

@@ -15,6 +15,7 @@ from capture.plan.expand import Expansion
 from capture.plan.spec import PlanSpec
 
 MAY_GROW = (
+    "about",
     "reference.drift_limit_db",
     "songs.paths",
     "songs.exclude",

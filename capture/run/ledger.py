@@ -12,35 +12,37 @@ Each row keeps its record as JSON; the columns beside it are copies to search by
 
 from __future__ import annotations
 
-import contextlib
 import functools
+import json
 import os
-import sqlite3
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from capture.errors import DamagedData, NoRoom, StorageRefused
-from capture.model import SongRecord, Split
+from capture.errors import DamagedData
+from capture.model import REVISION, SongRecord, Split
 from capture.records import (
     AnchorRecord,
     CalibrationRecord,
     EnrolmentRecord,
     FingerprintRecord,
     LawRecord,
+    ReleaseRecord,
     SessionRecord,
+    Superseded,
     TakeRecord,
     VisitRecord,
     utc_now,
 )
+from capture.run.database import Database
 from capture.run.tables import ASKED, MEASURED, SCHEMA, SCHEMA_VERSION, UPGRADES
 
 NAME = "ledger.sqlite"
 Record = TypeVar(
     "Record", SongRecord, CalibrationRecord, LawRecord, AnchorRecord, EnrolmentRecord,
-    FingerprintRecord, SessionRecord, TakeRecord, VisitRecord,
+    FingerprintRecord, SessionRecord, TakeRecord, VisitRecord, ReleaseRecord,
 )  # fmt: skip
 
 
@@ -49,17 +51,8 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-class Ledger:
+class Ledger(Database):
     """Use ``Ledger.open`` or ``Ledger.read``; close it when done."""
-
-    def __init__(self, path: Path, mode: Literal["ro", "rw", "rwc"]) -> None:
-        self.path = path
-        self._database = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={mode}",
-            uri=True,
-            isolation_level=None,
-            timeout=10,
-        )
 
     @staticmethod
     def open(folder: Path) -> Ledger:
@@ -96,9 +89,6 @@ class Ledger:
         ledger._check_version()
         return ledger
 
-    def close(self) -> None:
-        self._database.close()
-
     # Facts and documents ----------------------------------------------------------------------
 
     def fact(self, name: str) -> str | None:
@@ -115,6 +105,10 @@ class Ledger:
     def current(self, kind: str) -> str | None:
         """The plan or the rig that the dataset is recorded by; None before it is begun."""
         sha256 = self.fact(f"{kind}_sha256")
+        return self.document(sha256) if sha256 else None
+
+    def document(self, sha256: str) -> str | None:
+        """A plan or a rig that takes were recorded by."""
         rows = self._rows("SELECT text FROM documents WHERE sha256 = ?", sha256)
         return rows[0][0] if rows else None
 
@@ -175,23 +169,43 @@ class Ledger:
                 moved = f"{record.drift_db:.4g} dB, its levels by {record.level_drift_db or 0:.4g}"
                 self._withdraw(void, f"the law {record.law_id} differs by {moved} dB")
 
-    def withdraw(self, take_ids: Sequence[str], reason: str) -> list[str]:
+    def withdraw(self, take_ids: Sequence[str], reason: str, *, damaged: bool = False) -> list[str]:
         """Takes the rows of takes back, all at once: they are to be recorded again.
 
-        Returns the names of their files, which are nobody's now.
+        A take that is in a release is not taken back but superseded: the release has it still, and
+        its files stay, unless they are ``damaged``. Returns the names of the files that are
+        nobody's now.
         """
-        named = set(take_ids)
-        gone = [record for record in self.takes() if record.take_id in named]
+        released = self._released()
+        gone = [
+            record
+            for take_id in take_ids
+            for record in self._records(
+                TakeRecord, "SELECT record FROM takes WHERE take_id = ?", take_id
+            )
+        ]
         with self._transaction():
-            self._withdraw(take_ids, reason)
-        files = ((take.output_file, take.cv_file, take.markers_file) for take in gone)
+            self._withdraw(take_ids, reason, damaged=damaged)
+        files = (
+            (take.output_file, take.cv_file, take.markers_file)
+            for take in gone
+            if damaged or take.take_id not in released
+        )
         return [name for names in files for name in names if name]
 
-    def _withdraw(self, take_ids: Sequence[str], reason: str) -> None:
+    def _withdraw(self, take_ids: Sequence[str], reason: str, *, damaged: bool = False) -> None:
         for take_id in take_ids:
             self._write(
+                "INSERT INTO superseded (take_id, added_in, reason, damaged, record) "
+                "SELECT take_id, added_in, ?, ?, record FROM takes "
+                "WHERE take_id = ? AND added_in IS NOT NULL",
+                reason,
+                damaged,
+                take_id,
+            )
+            self._write(
                 "INSERT INTO withdrawn (take_id, reason, record) "
-                "SELECT take_id, ?, record FROM takes WHERE take_id = ?",
+                "SELECT take_id, ?, record FROM takes WHERE take_id = ? AND added_in IS NULL",
                 reason,
                 take_id,
             )
@@ -235,10 +249,14 @@ class Ledger:
         """In the order in which they were taken."""
         return self._all(FingerprintRecord, "fingerprints")
 
-    def takes_since(self, law_id: str) -> list[TakeRecord]:
-        """The takes that stand on a law."""
-        calibrations = {c.calibration_id for c in self.calibrations() if c.law_id == law_id}
-        return [take for take in self.takes() if take.calibration_id in calibrations]
+    def takes_since(self, law_id: str) -> list[str]:
+        """The ids of the takes that stand on a law."""
+        rows = self._rows(
+            "SELECT take_id FROM takes WHERE json_extract(record, '$.calibration_id') IN "
+            "(SELECT calibration_id FROM calibrations WHERE json_extract(record, '$.law_id') = ?)",
+            law_id,
+        )
+        return [take_id for (take_id,) in rows]
 
     def withdrawals(self, take_id: str) -> int:
         """How often a take was withdrawn."""
@@ -282,6 +300,56 @@ class Ledger:
     def sessions(self) -> list[SessionRecord]:
         return list(self._records(SessionRecord, "SELECT record FROM sessions ORDER BY number"))
 
+    # Releases ---------------------------------------------------------------------------------
+
+    def add_release(self, record: ReleaseRecord) -> None:
+        """The commit point of a release of all that is captured."""
+        with self._transaction():
+            self._write(
+                "INSERT INTO releases (version, record) VALUES (?, ?)",
+                record.version,
+                _text(record),
+            )
+            self._write(
+                "UPDATE takes SET added_in = ? WHERE status = 'captured' AND added_in IS NULL",
+                record.version,
+            )
+
+    def releases(self) -> list[ReleaseRecord]:
+        """In the order in which they were made."""
+        return self._all(ReleaseRecord, "releases", since=4)
+
+    def added_in(self) -> dict[str, str]:
+        """The release that first had it, of each take that is in one; superseded ones too."""
+        return {**self._released(), **{s.take.take_id: s.added_in for s in self.superseded()}}
+
+    def _released(self) -> dict[str, str]:
+        if self._version() < 4:
+            return {}
+        return dict(self._rows("SELECT take_id, added_in FROM takes WHERE added_in IS NOT NULL"))
+
+    def superseded(self) -> list[Superseded]:
+        """The takes of releases that are recorded again, in the order in which that was decided."""
+        if self._version() < 4:
+            return []
+        rows = self._rows(
+            "SELECT take_id, added_in, reason, damaged FROM superseded ORDER BY number"
+        )
+        takes = self._records(TakeRecord, "SELECT record FROM superseded ORDER BY number")
+        return [
+            Superseded(take, added_in, reason, bool(damaged))
+            for take, (_, added_in, reason, damaged) in zip(takes, rows, strict=True)
+        ]
+
+    def revisions(self) -> dict[tuple[str, str, int], int]:
+        """How often each planned take was superseded, by song, setting and planned repeat."""
+        found: dict[tuple[str, str, int], int] = {}
+        for old in self.superseded():
+            revision, repeat = divmod(old.take.repeat, REVISION)
+            key = (old.take.song_id, old.take.setting_id, repeat)
+            found[key] = max(found.get(key, 0), revision + 1)
+        return found
+
     # Takes ------------------------------------------------------------------------------------
 
     def commit_take(self, record: TakeRecord) -> None:
@@ -298,18 +366,26 @@ class Ledger:
             _text(record),
         )
 
+    def statuses(self) -> dict[str, str]:
+        """``captured`` or ``rejected``, by take."""
+        return dict(self._rows("SELECT take_id, status FROM takes"))
+
     def take_ids(self) -> set[str]:
         """The takes that need no recording: captured or rejected."""
         return {row[0] for row in self._rows("SELECT take_id FROM takes")}
 
     def take_files(self) -> Iterator[tuple[str, int | None]]:
         """Every file of every take, and its size where that is known; no record is read whole."""
-        for kind in ("output", "cv", "markers"):
-            yield from self._rows(
-                f"SELECT json_extract(record, '$.{kind}_file'), "  # noqa: S608 constants
-                f"json_extract(record, '$.{kind}_bytes') FROM takes "
-                f"WHERE json_extract(record, '$.{kind}_file') IS NOT NULL"
-            )
+        rows = self._rows(
+            "SELECT json_extract(record, '$.output_file', '$.output_bytes', '$.cv_file', "
+            "'$.cv_bytes', '$.markers_file', '$.markers_bytes') FROM takes"
+        )
+        for (text,) in rows:
+            output, output_bytes, cv, cv_bytes, markers, markers_bytes = json.loads(text)
+            yield output, output_bytes
+            yield cv, cv_bytes
+            if markers is not None:
+                yield markers, markers_bytes
 
     def takes(self) -> Iterator[TakeRecord]:
         """In a fixed order that does not depend on when each was recorded.
@@ -322,11 +398,49 @@ class Ledger:
                 TakeRecord, "SELECT record FROM takes WHERE number = ?", number
             )
 
+    def takes_as_captured(self) -> Iterator[TakeRecord]:
+        """The captured takes in that order; first those that were superseded and are whole."""
+        yield from (old.take for old in self.superseded() if not old.damaged)
+        numbers = self._rows("SELECT number FROM takes WHERE status = 'captured' ORDER BY number")
+        for (number,) in numbers:
+            yield from self._records(
+                TakeRecord, "SELECT record FROM takes WHERE number = ?", number
+            )
+
+    def settings_captured(self) -> list[tuple[TakeRecord, int]]:
+        """Of every setting that has captured takes: one of them, planned if any is, and how many.
+
+        In the order of their ids. SQLite takes a row's other columns from where the minimum is.
+        """
+        rows = self._rows(
+            "SELECT number, COUNT(*), MIN(repeat % ?) FROM takes WHERE status = 'captured' "
+            "GROUP BY setting_id ORDER BY setting_id",
+            REVISION,
+        )
+        query = "SELECT record FROM takes WHERE number = ?"
+        return [
+            (take, count)
+            for number, count, _ in rows
+            for take in self._records(TakeRecord, query, number)
+        ]
+
+    def songs_played(self) -> set[str]:
+        """The songs that have captured takes."""
+        rows = self._rows("SELECT DISTINCT song_id FROM takes WHERE status = 'captured'")
+        return {song_id for (song_id,) in rows}
+
     def references(self) -> Iterator[TakeRecord]:
         """The reference's captured takes, in the order in which they were captured."""
         return self._records(
             TakeRecord,
-            "SELECT record FROM takes WHERE repeat > 1 AND status = 'captured' ORDER BY number",
+            "SELECT record FROM takes WHERE repeat % ? > 1 AND status = 'captured' ORDER BY number",
+            REVISION,
+        )
+
+    def rejected(self) -> Iterator[TakeRecord]:
+        """The takes that failed their checks every time; no other row is read."""
+        return self._records(
+            TakeRecord, "SELECT record FROM takes WHERE status = 'rejected' ORDER BY number"
         )
 
     def count(self) -> dict[str, tuple[int, int]]:
@@ -336,9 +450,9 @@ class Ledger:
 
     # ------------------------------------------------------------------------------------------
 
-    def _all(self, kind: type[Record], table: str) -> list[Record]:
-        """A table of version 2, in the order in which it grew; an older ledger has none."""
-        if self._version() < 2:
+    def _all(self, kind: type[Record], table: str, since: int = 2) -> list[Record]:
+        """A table in the order in which it grew; a ledger older than ``since`` has none."""
+        if self._version() < since:
             return []
         return list(self._records(kind, f"SELECT record FROM {table} ORDER BY number"))  # noqa: S608
 
@@ -349,62 +463,6 @@ class Ledger:
                 yield adapter.validate_json(text)
             except ValueError as error:
                 raise DamagedData(f"{self.path}: a row cannot be read: {error}") from None
-
-    def _rows(self, query: str, *values: Any) -> list[Any]:
-        with self._guarded():
-            return self._database.execute(query, values).fetchall()
-
-    def _write(self, query: str, *values: Any) -> None:
-        with self._guarded():
-            self._database.execute(query, values)
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Generator[None]:
-        with self._guarded():
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
-            self._database.execute("COMMIT")
-
-    @contextlib.contextmanager
-    def _guarded(self) -> Generator[None]:
-        """SQLite's refusals, in words and with their exit codes."""
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error):
-                message = "another program holds the ledger; close it, then run again"
-                raise StorageRefused(f"{self.path}: {message}") from error
-            if any(word in str(error) for word in ("full", "readonly", "unable to open", "disk")):
-                message = f"cannot be read or written ({error}); see to the disk, then run again"
-                kind = NoRoom if "full" in str(error) else StorageRefused
-                raise kind(f"{self.path}: {message}") from error
-            raise DamagedData(f"{self.path}: {error}") from error
-        except sqlite3.DatabaseError as error:
-            raise DamagedData(f"{self.path}: is damaged: {error}") from error
-
-    def _step(self, statements: str, version: int) -> None:
-        """Brings the tables to ``version``: all of it, or nothing."""
-        with self._transaction():
-            for statement in statements.split(";")[:-1]:
-                self._database.execute(statement)
-            self._database.execute(f"PRAGMA user_version={version}")
-
-    def _version(self) -> int:
-        return int(self._rows("PRAGMA user_version")[0][0])
-
-    def _check_version(self) -> None:
-        version = self._version()
-        if version > SCHEMA_VERSION:
-            raise DamagedData(
-                f"{self.path}: was written by a newer version of capture (schema {version}; "
-                f"this one knows {SCHEMA_VERSION}); update capture"
-            )
-        if version < 1:
-            raise DamagedData(f"{self.path}: is no ledger of a dataset")
 
 
 def _text(record: object) -> str:

@@ -3,8 +3,8 @@
 A take whose file is missing or short is damage: nothing is recorded on top of it until somebody has
 looked. ``--repair`` reads every file of every take, and has those recorded again that are not as
 they were committed. ``--retry-rejected`` does it with takes that failed their checks every time,
-and asks again for settings that a person called impossible. Rows go to ``withdrawn``, what is left
-of the files to ``lost+found/``.
+and asks again for settings that a person called impossible. Rows go to ``withdrawn``, or, where a
+release has the take, to ``superseded``; what is left of the files to ``lost+found/``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from capture.dataset.folder import LOST, Folder
-from capture.dataset.verify import check, take_claims
+from capture.dataset.claims import check, take_claims
 from capture.errors import DamagedData
 from capture.records import TakeRecord
 from capture.run import events
@@ -33,7 +33,8 @@ class Redo:
         """Raises DamagedData where a take's files are not there and nobody asked for repair."""
         if self.repair:
             damaged = [take for take in ledger.takes() if _damaged(folder, take)]
-            _withdraw(folder, ledger, damaged, "its files were damaged", observe)
+            reason = "its files were damaged"
+            _withdraw(folder, ledger, damaged, reason, observe, damaged=True)
         else:
             _require_present(folder, ledger)
         if self.retry_rejected:
@@ -48,8 +49,10 @@ def _withdraw(
     takes: Sequence[TakeRecord],
     reason: str,
     observe: events.Observer,
+    *,
+    damaged: bool = False,
 ) -> None:
-    names = ledger.withdraw([take.take_id for take in takes], reason)
+    names = ledger.withdraw([take.take_id for take in takes], reason, damaged=damaged)
     folder.lose(name for name in names if (folder.root / name).is_file())
     for take in takes:
         observe(events.Note(f"{take.output_file}: {reason}; to be recorded again ({LOST}/)"))

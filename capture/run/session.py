@@ -19,10 +19,10 @@ from datetime import UTC, datetime
 import capture
 from capture.dataset import files
 from capture.dataset.folder import LOST, Folder
-from capture.dataset.verify import names_of
+from capture.dataset.claims import names_of
 from capture.documents import Document
 from capture.errors import BadInput, DocumentFaults
-from capture.hardware.ports import Rig
+from capture.hardware.ports import Operator, Rig
 from capture.model import SongRecord, canonical
 from capture.plan.expand import Expansion, PlannedSong, expand
 from capture.plan.spec import PlanSpec
@@ -33,6 +33,7 @@ from capture.run.asked import Asked
 from capture.run.flights import Task
 from capture.run.ledger import Ledger
 from capture.run.redo import Redo
+from capture.run.references import look_again
 from capture.run.work import Job
 from capture.signal import delay, marker
 from capture.signal.fingerprint import probe as fingerprint
@@ -49,6 +50,7 @@ def begin(
     observe: events.Observer,
     stop: Callable[[], None],
     redo: Redo = NOTHING,
+    operator: Operator | None = None,
 ) -> tuple[Job, list[str]]:
     """The job that is left, and a sentence for each song that cannot be used.
 
@@ -58,6 +60,9 @@ def begin(
     """
     frozen = settle_in(asked, folder, ledger, observe)
     redo.carry_out(folder, ledger, observe)
+    reference = asked.spec.reference
+    limit_db = reference.drift_limit_db if reference else None
+    look_again(folder, ledger, limit_db, observe)
     for message in levels.disagreements(asked.profile, ledger.anchors()):
         observe(events.Note(message))
     added: list[SongRecord] = []
@@ -87,16 +92,14 @@ def begin(
     ledger.set_fact("totals", canonical(_totals(asked, expansion)))
     task = Task(
         folder=folder,
-        expansion=expansion,
+        expansion=expansion.revised(ledger.revisions()),
         songs={song.song_id: song for song in songs},
         profile=asked.profile,
         limits=asked.spec.checks,
         observe=observe,
         stop=stop,
     )
-    reference = asked.spec.reference
-    limit_db = reference.drift_limit_db if reference else None
-    return Job(task, ledger, _session(asked), limit_db, open_rig), unusable
+    return Job(task, ledger, _session(asked), limit_db, open_rig, operator), unusable
 
 
 def settle_in(

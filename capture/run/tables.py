@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -46,6 +46,16 @@ CREATE TABLE impossible (
     setting_id TEXT PRIMARY KEY, reason TEXT NOT NULL, said_at TEXT NOT NULL
 );
 CREATE TABLE visits (number INTEGER PRIMARY KEY, record TEXT NOT NULL);
+""",
+    3: """
+CREATE TABLE releases (
+    number INTEGER PRIMARY KEY, version TEXT UNIQUE NOT NULL, record TEXT NOT NULL
+);
+CREATE TABLE superseded (
+    number INTEGER PRIMARY KEY, take_id TEXT UNIQUE NOT NULL, added_in TEXT NOT NULL,
+    reason TEXT NOT NULL, damaged INTEGER NOT NULL, record TEXT NOT NULL
+);
+ALTER TABLE takes ADD COLUMN added_in TEXT;
 """,
 }
 """From each version to the next. A new ledger begins with version 1 and takes every step."""

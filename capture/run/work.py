@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from capture.errors import NoRoom
-from capture.hardware.ports import Declined, Rig
+from capture.hardware.ports import Declined, Operator, Rig
 from capture.model import Take
 from capture.records import LawRecord, SessionRecord
 from capture.run import events
@@ -33,6 +33,8 @@ class Job:
     session: SessionRecord
     drift_limit_db: float | None
     open_rig: Callable[[], Rig]
+    operator: Operator | None = None
+    """Who is asked what to do about a rack that has drifted."""
 
 
 class Work:
@@ -41,11 +43,14 @@ class Work:
     def __init__(self, job: Job, takes: list[Take]) -> None:
         self._job = job
         self._queue = Queue(takes)
+        self._takes = job.task.expansion
         self._laws = Laws(job.task.folder, job.ledger, job.task.profile, job.task.observe)
         self._proofs = Fingerprints(
             job.task.folder, job.ledger, job.task.profile, job.task.observe, job.task.stop
         )
-        self._references = References(job.ledger, job.drift_limit_db, job.task.observe)
+        self._references = References(
+            job.ledger, job.drift_limit_db, job.task.observe, job.operator
+        )
         self.seconds = 0.0
 
     @property
@@ -123,8 +128,9 @@ class Work:
         except NoRoom as full:
             return self._flights.put_off(landed.flight, full)
         self._laws.landed()
-        self._references.landed(found)
         self._proofs.landed(found.take_id, attempt.knobs)
+        if again := self._references.landed(found):
+            self._withdraw([found.take_id], again)
         self.seconds += found.num_frames / found.sample_rate_hz
         return landed
 
@@ -145,11 +151,14 @@ class Work:
         self._again(take_ids)
 
     def _again(self, take_ids: Sequence[str]) -> None:
-        """These takes go back to their place in the plan's order."""
+        """These takes, or what supersedes them, go back to their place in the plan's order."""
         named = set(take_ids)
-        for take in self._job.task.expansion if named else ():
-            if take.take_id in named:
-                self._queue.put(take)
+        if not named:
+            return
+        places = [take.index for take in self._takes if take.take_id in named]
+        self._takes = self._takes.revised(self._job.ledger.revisions())
+        for index in places:
+            self._queue.put(self._takes.take(index))
 
 
 ACTS: dict[State, Callable[[Work], Sequence[Event]]] = {

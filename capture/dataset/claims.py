@@ -1,0 +1,134 @@
+"""Every file that the ledger claims, and whether it is there as it was committed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from capture.dataset import files
+from capture.dataset.audio import header
+from capture.model import SongRecord
+from capture.records import TakeRecord
+from capture.run.ledger import Ledger
+
+Kind = Literal["missing", "truncated", "altered", "extra", "disagrees"]
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    kind: Kind
+    file: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What the ledger says of one file; None where it says nothing."""
+
+    file: str
+    sha256: str
+    bytes: int | None = None
+    frames: int | None = None
+    sample_rate_hz: int | None = None
+    channels: int | None = None
+
+
+def names_of(ledger: Ledger) -> Iterator[str]:
+    """The name of every audio file that the ledger claims: fast, however many takes there are."""
+    yield from (claim.file for claim in _claims_but_takes(ledger))
+    yield from (name for name, _ in ledger.take_files())
+
+
+def claims_of(ledger: Ledger) -> Iterator[Claim]:
+    """Every audio file that the ledger claims."""
+    yield from _claims_but_takes(ledger)
+    for take in ledger.takes():
+        yield from take_claims(take)
+
+
+def _claims_but_takes(ledger: Ledger) -> Iterator[Claim]:
+    for song in ledger.songs():
+        yield song_claim(song)
+    yield from measurement_claims(ledger)
+    for old in ledger.superseded():
+        if not old.damaged:
+            yield from take_claims(old.take)
+
+
+def measurement_claims(ledger: Ledger) -> Iterator[Claim]:
+    """What was measured of the rig: the audio of calibrations, laws, enrolments, fingerprints."""
+    for calibration in ledger.calibrations():
+        yield from _calibration_claims(calibration.calibration_id, calibration.files)
+    for law in ledger.laws():
+        yield from _calibration_claims(law.law_id, law.files)
+    for enrolment in ledger.enrolments():
+        yield from _calibration_claims(enrolment.enrolment_id, enrolment.files)
+    for found in ledger.fingerprints():
+        yield Claim(found.file, found.sha256, found.bytes)
+
+
+def song_claim(song: SongRecord) -> Claim:
+    return Claim(
+        song.input_file, song.input_sha256, song.input_bytes, song.num_frames,
+        song.sample_rate_hz, 2,
+    )  # fmt: skip
+
+
+def take_claims(take: TakeRecord) -> Iterator[Claim]:
+    frames = take.num_frames
+    rate = take.sample_rate_hz
+    yield Claim(take.output_file, take.output_sha256, take.output_bytes, frames, rate, 2)
+    yield Claim(take.cv_file, take.cv_sha256, take.cv_bytes, frames, rate, 1)
+    if take.markers_file and take.markers_sha256:
+        yield Claim(take.markers_file, take.markers_sha256, take.markers_bytes)
+
+
+def _calibration_claims(name: str, files_of_it: Mapping[str, str]) -> Iterator[Claim]:
+    for file, sha256 in files_of_it.items():
+        yield Claim(f"calibration/{name}/{file}", sha256)
+
+
+def check(root: Path, claim: Claim) -> Damage | None:
+    path = root / claim.file
+    if ".." in Path(claim.file).parts or Path(claim.file).is_absolute():
+        return Damage("disagrees", claim.file, "the row's path leads out of the dataset")
+    if link := _link(root, path):
+        return Damage("altered", claim.file, f"{link.relative_to(root)} is a link")
+    if not path.is_file():
+        return Damage("missing", claim.file, "is claimed by the ledger and not there")
+    try:
+        size = path.stat().st_size
+        if claim.bytes is not None and size < claim.bytes:
+            message = f"has {size} bytes; {claim.bytes} were committed"
+            return Damage("truncated", claim.file, message)
+        if files.sha256(path) != claim.sha256:
+            return Damage("altered", claim.file, "its SHA-256 is not the one committed")
+        return _check_header(path, claim) if path.suffix == ".flac" else None
+    except OSError as error:
+        return Damage("altered", claim.file, f"cannot be read: {error.strerror}")
+
+
+def _check_header(path: Path, claim: Claim) -> Damage | None:
+    import soundfile
+
+    try:
+        found = header(path)
+    except soundfile.SoundFileError as error:
+        return Damage("disagrees", claim.file, f"is no sound file: {error}")
+    pairs = (
+        ("frames", claim.frames, found.frames),
+        ("sample_rate_hz", claim.sample_rate_hz, found.sample_rate_hz),
+        ("channels", claim.channels, found.channels),
+        ("encoding", "FLAC/PCM_24", found.encoding),
+    )
+    wrong = [f"{n}: row {c}, file {f}" for n, c, f in pairs if c is not None and c != f]
+    return Damage("disagrees", claim.file, "; ".join(wrong)) if wrong else None
+
+
+def _link(root: Path, path: Path) -> Path | None:
+    """The link among a file and the folders that it is in, within the dataset."""
+    inside = (path, *itertools.takewhile(lambda folder: folder != root, path.parents))
+    return next((one for one in inside if one.is_symlink()), None)
