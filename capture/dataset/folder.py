@@ -102,9 +102,10 @@ class Folder:
             files.write_text(self.root / IDENTITY, json.dumps(identity, indent=2) + "\n")
 
     def require(self) -> None:
-        """Raises BadInput where there is no dataset."""
+        """Raises BadInput where there is no dataset, DamagedData where it is not known here."""
         if not self.exists:
             raise BadInput(f"{self.root}: is no dataset folder (it has no {IDENTITY})")
+        self.identity()
 
     def sweep(self, claimed: Iterable[str]) -> list[str]:
         """Moves every audio file that no row claims to ``lost+found/``; returns their names."""

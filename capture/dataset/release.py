@@ -1,7 +1,7 @@
 """Freezes what is captured as a numbered version.
 
-1. What a killed run left is swept to ``lost+found/``, the manifests are brought up to date, and
-   everything is read again: nothing is released while anything is damaged.
+1. What a killed run left is dealt with as the next run would. Then everything is read again:
+   nothing is released while anything is damaged.
 2. The tables, as they will be, are compared with the last release's: that gives the one number
    that the new release may have.
 3. ``releases/.X.Y.Z.part/`` is filled, flushed, and renamed to ``releases/X.Y.Z/``.
@@ -120,14 +120,15 @@ def _wanted(folder: Folder, ledger: Ledger, number: str) -> Version:
 def _require_sound(
     folder: Folder, ledger: Ledger, controls: Sequence[Control], progress: Callable[[str], None]
 ) -> None:
-    folder.upgrade()
-    folder.sweep(claims.names_of(ledger))
+    if verifier.unfinished(folder, ledger):
+        folder.upgrade()
+        folder.sweep(claims.names_of(ledger))
+        manifest.write(folder.root, manifest.of_ledger(ledger, controls))
     known = {release.version for release in ledger.releases()}
     made = folder.root / RELEASES
     for stray in sorted(made.iterdir()) if made.is_dir() else ():
         if stray.name not in known:  # a crash before the commit point
             folder.lose([folder.relative(stray)])
-    manifest.write(folder.root, manifest.of_ledger(ledger, controls))
     damage = verifier.verify(folder, ledger, controls, progress).damage
     if damage:
         more = [f"and {len(damage) - SHOWN} more"] if len(damage) > SHOWN else []

@@ -18,7 +18,6 @@ from capture.dataset import files, manifest, releases, tables
 from capture.dataset.claims import Damage, check, claims_of
 from capture.dataset.folder import SCHEMA_VERSION, Folder
 from capture.model import Control
-from capture.records import SessionRecord
 from capture.run.ledger import Ledger
 
 
@@ -68,9 +67,8 @@ def verify(
         ),
         *_manifests(folder, ledger, controls),
     ]
-    sessions = ledger.sessions()
     notes: list[str] = []
-    if why := _not_yet(folder, sessions):
+    if why := unfinished(folder, ledger):
         notes = [f"{item.file}: {item.message} ({why})" for item in pending]
     else:
         damage += pending
@@ -85,8 +83,29 @@ def verify(
     )
 
 
-def _not_yet(folder: Folder, sessions: Sequence[SessionRecord]) -> str | None:
-    """Why manifests may lack something, and files a row."""
+def verify_release(
+    folder: Folder, ledger: Ledger, version: str, progress: Callable[[str], None]
+) -> Report:
+    """Reads every file of a release, audio included, and nothing else.
+
+    Raises BadInput where there is no such release, DamagedData where its list cannot be trusted.
+    """
+    damage: list[Damage] = []
+    count = size = 0
+    for claim in releases.files_of(folder, ledger, version):
+        progress(claim.file)
+        if found := check(folder.root, claim):
+            damage.append(found)
+        else:
+            count += 1
+            size += (folder.root / claim.file).stat().st_size
+    takes = next(one.takes for one in ledger.releases() if one.version == version)
+    return Report(count, size, takes, 0, tuple(damage), ())
+
+
+def unfinished(folder: Folder, ledger: Ledger) -> str | None:
+    """Why manifests may lack something, and files a row; None where they may not."""
+    sessions = ledger.sessions()
     if not sessions or sessions[-1].outcome is None:
         return "a run is going on, or was cut off"
     if folder.identity()["schema_version"] < SCHEMA_VERSION:
