@@ -12,11 +12,22 @@ from typing import Annotated
 import typer
 
 from capture import __version__
-from capture.commands import evaluate, rack, release, session, stored
+from capture.commands import evaluate, export, merge, rack, release, report, session, stored
 from capture.commands.frame import app
 from capture.errors import Interrupted
 
-__all__ = ["app", "evaluate", "main", "rack", "release", "session", "stored"]
+__all__ = [
+    "app",
+    "evaluate",
+    "export",
+    "main",
+    "merge",
+    "rack",
+    "release",
+    "report",
+    "session",
+    "stored",
+]
 
 SWITCH_S = 0.0005
 

@@ -142,6 +142,11 @@ SONG_COLUMNS: Columns = {
     "loudness_lufs": "double",
     "made_with": "string",
 }
+SETTING_COLUMNS: Columns = {
+    "setting_id": "string",
+    "setting_split": "string",
+    "takes": "int64",
+}
 CHANNELS = ("left", "right", "loopback")
 
 

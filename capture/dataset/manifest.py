@@ -24,6 +24,7 @@ from capture.dataset.columns import (
     REFERENCE_COLUMNS,
     RELEASE_COLUMNS,
     SESSION_COLUMNS,
+    SETTING_COLUMNS,
     SONG_COLUMNS,
     TAKE_COLUMNS,
     VISIT_COLUMNS,
@@ -201,10 +202,10 @@ def of_ledger(ledger: Ledger, controls: Sequence[Control], releasing: str | None
     """
     songs, splits = ledger.songs(), ledger.splits()
     proofs = {found.fingerprint_id: found for found in ledger.fingerprints()}
-    calibrations, laws, anchors = ledger.calibrations(), ledger.laws(), ledger.anchors()
-    holding = list(levels.in_force(anchors).values())
+    calibrations, laws, anchors = ledger.calibrations(), ledger.laws(), ledger.anchors(own=False)
+    holding = list(levels.in_force(ledger.anchors()).values())
     own = {n: k for n, k in control_columns(controls).items() if not n.endswith("_read_back")}
-    setting_columns = {"setting_id": "string", "setting_split": "string", "takes": "int64"} | own
+    setting_columns = SETTING_COLUMNS | own
     played = ledger.songs_played()
     song_rows = [
         {name: getattr(song, name, None) for name in SONG_COLUMNS}

@@ -17,7 +17,6 @@ from capture.model import CheckLimits, CheckResult, Take, Verdict
 from capture.records import CalibrationRecord, LawRecord
 from capture.run import markers
 from capture.run.listener import Listener
-from capture.run.markers import MARKED
 from capture.run.recorder import Parts, Recorded, Route, record
 from capture.signal.checks import Peaks, TakeMeter
 from capture.signal.fingerprint import passive
@@ -76,7 +75,7 @@ def attempt(
     Where it raises, no file is left. ``watch``: looks whether the knobs were moved; ``overruled``:
     it has said so of this take before, and a probe has said otherwise since.
     """
-    listener = Listener(audio.sample_rate_hz, take.frames, calibration.law, law)
+    listener = Listener(calibration, law, take.frames)
     label = Label("take", take.take_id, number)
     with files.writing(parts.output):
         try:
@@ -86,27 +85,20 @@ def attempt(
         except BaseException:
             discard(parts)
             raise
-    left = {n: calibration.delays[n].delay_frames - calibration.latency_frames for n in MARKED}
     seen = watch(listener.stretches.heard()) if watch else None
     checks = (
         *_stream(audio, found, calibration, limits),
-        *listener.meter.verdicts(
-            take.frames,
-            [left[name] for name in MARKED],
-            limits,
-            listener.rest_cv_fs,
-            listener.cv_before_fs,
-            left["left"] + law.cv_delay_frames if law else None,
-        ),
+        *listener.verdicts(limits),
         *passive.verdicts(seen, overruled),
     )
     return Attempt(parts, listener.meter, found.interval, checks, listener.cv_start_fs, seen)
 
 
 def discard(parts: Parts) -> None:
-    """Removes the files of an attempt that is not kept."""
-    for part in (parts.output, parts.cv, parts.markers):
-        part.unlink(missing_ok=True)
+    """Removes the files of an attempt that is not kept. Raises StorageRefused."""
+    with files.writing(parts.output):
+        for part in (parts.output, parts.cv, parts.markers):
+            part.unlink(missing_ok=True)
 
 
 def _stream(
@@ -116,7 +108,7 @@ def _stream(
     flags = CheckResult(
         "stream_flags", len(interval.flags), 0, "fail" if interval.flags else "pass"
     )
-    marked = markers.verdicts(audio, found.markers, found.between_frames, calibration, limits)
+    marked = markers.verdicts(audio.inputs, found.around, calibration, limits)
     return flags, _clock(interval), *marked, _pilot(found, limits.pilot_db)
 
 

@@ -46,6 +46,7 @@ class Bench:
         self._ledger, self._observe, self._stop = ledger, observe, stop
         self._setting: Setting | None = None
         self._losses = 0
+        self._cold = profile.settle.warm_up_s > 0
         self.law = law
         self.proof: Proof | None = None
         self.calibration = self._begin()
@@ -61,7 +62,7 @@ class Bench:
         """Sets the knobs, unless they stand there. Raises HardwareFault, Declined."""
         if not self.stands_at(setting):
             self._setting = None
-            self.proof = proof = self._rig.knobs.set(setting)
+            self.proof = proof = self._set(setting)
             self._setting = setting
             read = dict(proof.position) if proof.position else None
             self._ledger.add_visit(
@@ -69,17 +70,39 @@ class Bench:
             )
             self._observe(events.KnobsSet(setting, proof.confirmed, proof.waited_s))
 
+    def _set(self, setting: Setting) -> Proof:
+        """A driver that fails is told once more: a controller that was reset homes, and goes on."""
+        try:
+            return self._rig.knobs.set(setting)
+        except DeviceLost:
+            raise
+        except HardwareFault as fault:
+            self._observe(events.Note(f"{'; '.join(fault.messages)}: the knobs are set once more"))
+            return self._rig.knobs.set(setting)
+
     def warm_up(self) -> None:
-        """Plays noise of all levels, as long as the profile asks for. Raises DeviceLost."""
-        seconds = self._profile.settle.warm_up_s
-        if not seconds:
-            return
+        """Plays noise of all levels, as long as the profile asks for, if that was not done yet.
+
+        A device that is lost meanwhile is waited for. Raises HardwareFault, as ``recover`` does.
+        """
+        if lost := self._warmed():
+            self.recover(lost)
+
+    def _warmed(self) -> DeviceLost | None:
+        """Warms a cold rack up. What came in between, if the device was lost: it is cold still."""
+        if not self._cold:
+            return None
+        seconds, rate = self._profile.settle.warm_up_s, self.audio.sample_rate_hz
         self._observe(events.WarmingUp(seconds))
-        noise = codes_of(cv_delay.probe(self.audio.sample_rate_hz))
-        times = math.ceil(seconds * self.audio.sample_rate_hz / len(noise))
-        label = Label("warm_up", "noise")
-        for _ in self.audio.record(itertools.repeat(noise, times), label):
-            self._stop()
+        noise = codes_of(cv_delay.probe(rate))
+        times = math.ceil(seconds * rate / len(noise))
+        try:
+            for _ in self.audio.record(itertools.repeat(noise, times), Label("warm_up", "noise")):
+                self._stop()
+        except DeviceLost as lost:
+            return lost
+        self._cold = False
+        return None
 
     def must_turn(self, setting: Setting) -> None:
         """``turn`` where nothing can be measured otherwise. Raises HardwareFault."""
@@ -182,8 +205,16 @@ class Bench:
     def recover(self, reason: HardwareFault) -> None:
         """Waits for a lost device and opens it anew, with the knobs where nobody knows.
 
-        Raises HardwareFault when it does not come back in time, or is lost again and again.
+        A rack that lost power is cold, and nobody can tell a pulled cable from that: it is warmed
+        up again. Raises HardwareFault when the device does not come back in time, or is lost again
+        and again.
         """
+        lost: HardwareFault | None = reason
+        while lost is not None:
+            self._wait_for(lost)
+            lost = self._warmed()
+
+    def _wait_for(self, reason: HardwareFault) -> None:
         wait_s = self._profile.audio.wait_for_device_s
         self._losses += 1
         if self._losses > MOST_LOSSES:
@@ -192,6 +223,7 @@ class Bench:
             )
         self._observe(events.DeviceGone("; ".join(reason.messages), wait_s))
         self._setting = None
+        self._cold = self._profile.settle.warm_up_s > 0
         until = time.monotonic() + wait_s
         while True:
             try:

@@ -115,10 +115,14 @@ class SettingDeclined:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceDrifted:
-    """A reference take was compared with the first one."""
+    """A reference take was compared with the first one, and with the last that was accepted.
+
+    ``since`` is what the limit judges; the same as ``drift`` where none was accepted.
+    """
 
     drift: Drift
     limit_db: float
+    since: Drift
 
 
 @dataclass(frozen=True, slots=True)

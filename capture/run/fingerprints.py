@@ -20,7 +20,7 @@ Without enrolment the verdict is 'not verifiable'; the response is measured and 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -81,9 +81,11 @@ class Fingerprints:
         self._unproven: list[str] = []
         self.recorded: list[str] = []
         """The takes that were committed since the knobs were last set."""
-        if self._on and (enrolments := ledger.enrolments()):
+        if self._on and (enrolments := ledger.enrolments(own=True)):
             self._enrolment_id = enrolments[-1].enrolment_id
-            self._model = _refined(enrolments[-1], ledger.fingerprints())
+            self._model = Model.from_json(enrolments[-1].model)
+            for _, self._model in learnt(enrolments[-1], ledger.fingerprints()):
+                pass  # it is all of them that it has learnt from
 
     def proven(self, setting: Setting) -> bool:
         """Whether nothing more need be proven of the setting at which the knobs stand."""
@@ -117,13 +119,7 @@ class Fingerprints:
 
     def watch(self, setting: Setting) -> Callable[[Heard], Watch] | None:
         """What looks whether a take of music is like ``setting``; None if that is not enrolled."""
-        model = self._model
-        if model is None or not model.knows(setting):
-            return None
-        places = {control.name: _positions(control) for control in self._controls}
-        near = (s for s in greybox.neighbours(setting, places) if model.knows(s))
-        others = greybox.candidates(model, setting, near)[1:]
-        return lambda heard: passive.watch(model, setting, others, heard)
+        return watcher(self._model, self._controls, setting) if self._model else None
 
     def landed(self, take_id: str, knobs: Verdict) -> None:
         """A take was committed, and the music said so of the knobs."""
@@ -277,6 +273,18 @@ def probed(
     )
 
 
+def watcher(
+    model: Model, controls: Sequence[Control], setting: Setting
+) -> Callable[[Heard], Watch] | None:
+    """What looks whether a take of music is like ``setting``; None if that is not enrolled."""
+    if not model.knows(setting):
+        return None
+    places = {control.name: _positions(control) for control in controls}
+    near = (s for s in greybox.neighbours(setting, places) if model.knows(s))
+    others = greybox.candidates(model, setting, near)[1:]
+    return lambda heard: passive.watch(model, setting, others, heard)
+
+
 def accepted(said: Said, label: Setting) -> bool:
     """Whether takes may be recorded under ``label``."""
     if said.word == "doubtful":
@@ -304,15 +312,20 @@ def _positions(control: Control) -> list[Value]:
     return [control.value_at(index) for index in range(control.count)]
 
 
-def _refined(enrolment: EnrolmentRecord, visits: Sequence[FingerprintRecord]) -> Model:
+def learnt(
+    enrolment: EnrolmentRecord, visits: Iterable[FingerprintRecord]
+) -> Iterator[tuple[FingerprintRecord, Model]]:
+    """The visits that were judged by this enrolment, each with the model as it was after it."""
     model = Model.from_json(enrolment.model)
     for visit in visits:
-        if visit.enrolment_id == enrolment.enrolment_id and visit.verdict == "confirmed":
+        if visit.enrolment_id != enrolment.enrolment_id:
+            continue
+        if visit.verdict == "confirmed":
             features = response.Features(
                 visit.sample_rate_hz, visit.features_db, visit.noise_db, visit.rest_noise_db
             )
             model = enrol.refine(model, features, Setting(visit.setting))
-    return model
+        yield visit, model
 
 
 def _figures(found: response.Response) -> dict[str, MeasuredFigure | None]:

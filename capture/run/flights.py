@@ -7,6 +7,7 @@ until nothing is in flight: knobs; a stream that is to be measured or opened ane
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from queue import Empty, SimpleQueue
 
 from capture.dataset import files
 from capture.dataset.folder import Folder
-from capture.errors import DamagedData, DeviceLost, Interrupted, NoRoom
+from capture.errors import DamagedData, DeviceLost, Interrupted, NoRoom, StorageRefused
 from capture.hardware.ports import Proof
 from capture.hardware.profile import RigProfile
 from capture.model import CheckLimits, CheckResult, SongRecord, Take
@@ -33,6 +34,7 @@ from capture.signal.marker import gap_frames
 
 MOST = 2
 LOOK_S = 0.1
+REMEDY = "put it back, then run again; capture verify names all damage"
 FRAME_BYTES = 10
 """Left, right and CV of 24 bits, and what else there is: FLAC does not need more."""
 
@@ -91,7 +93,7 @@ class Flights:
         self._inbox: SimpleQueue[events.Event | None] = SimpleQueue()
         self._voids: Counter[str] = Counter()
         self._cancelled = threading.Event()
-        self._sound_songs: set[str] = set()
+        self._sound_songs: dict[str, tuple[int, int]] = {}
         self._slipped: str | None = None
         self._accused: Counter[str] = Counter()
         self._suspects: set[Flight] = set()
@@ -112,7 +114,8 @@ class Flights:
         wait(flight.found for flight in self._flying)
         for flight in self._flying:
             if flight.found.exception() is None:
-                discard(flight.found.result().parts)
+                with contextlib.suppress(StorageRefused):  # the next run sweeps them
+                    discard(flight.found.result().parts)
         self._crew.shutdown()
 
     @property
@@ -329,20 +332,29 @@ def _parts(folder: Folder, take: Take) -> Parts:
     return Parts(*map(files.part_of, folder.take_files(take)))
 
 
-def _require_song(task: Task, take: Take, sound: set[str]) -> None:
-    """Hashes a song before its first take of the session: what is played must be what is claimed.
+def _require_song(task: Task, take: Take, sound: dict[str, tuple[int, int]]) -> None:
+    """What is played must be what is claimed: hashes a song before its first take of the session,
+    and again where the file has changed since.
 
-    ``sound`` holds the songs that were found unharmed. Raises DamagedData.
+    ``sound`` holds size and time of the songs that were found unharmed. Raises DamagedData.
     """
     song = task.songs[take.song_id]
-    if song.song_id in sound:
-        return
     path: Path = task.folder.root / song.input_file
-    if not path.is_file():
-        raise DamagedData(f"{song.input_file}: is missing; capture verify names all damage")
-    if files.sha256(path) != song.input_sha256:
-        raise DamagedData(f"{song.input_file}: is not the file that was made; see capture verify")
-    sound.add(song.song_id)
+    try:
+        found = path.stat()
+        stamp = found.st_size, found.st_mtime_ns
+        if sound.get(song.song_id) == stamp:
+            return
+        sha256 = files.sha256(path)
+    except FileNotFoundError:
+        raise DamagedData(f"{song.input_file}: is missing; {REMEDY}") from None
+    except OSError as error:
+        raise DamagedData(
+            f"{song.input_file}: cannot be read: {error.strerror}; {REMEDY}"
+        ) from None
+    if sha256 != song.input_sha256:
+        raise DamagedData(f"{song.input_file}: is not the file that was made; {REMEDY}")
+    sound[song.song_id] = stamp
 
 
 def _words(check: CheckResult, found: Attempt) -> str:

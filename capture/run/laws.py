@@ -20,7 +20,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from capture.dataset.folder import Folder
-from capture.dataset.verify import names_of
+from capture.dataset.claims import names_of
 from capture.errors import HardwareFault
 from capture.hardware.profile import CalibrationProfile, RigProfile
 from capture.model import Setting, Take
@@ -53,7 +53,7 @@ class Laws:
         self._plan = plan or begun.plan_and_rig(ledger)[0]
         self._law: LawRecord | None = None
         self._takes = 0
-        if known := ledger.laws():
+        if known := ledger.laws(own=True):
             self._law = known[-1]
             self._takes = len(ledger.takes_since(self._law.law_id))
 
@@ -130,7 +130,7 @@ class Laws:
                 law, previous_id=before.law_id, drift_db=drift_db, level_drift_db=moved_db
             )
             if drift_db > facts.drift_limit_db or moved_db > levels.LIMIT_DB:
-                void = [take.take_id for take in self._ledger.takes_since(before.law_id)]
+                void = self._ledger.takes_since(before.law_id)
         self._ledger.add_law(law, void)
         self._law, self._takes = law, 0
         if void:  # their files are nobody's now

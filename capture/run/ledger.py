@@ -37,7 +37,7 @@ from capture.records import (
     utc_now,
 )
 from capture.run.database import Database
-from capture.run.tables import ASKED, MEASURED, SCHEMA, SCHEMA_VERSION, UPGRADES
+from capture.run.tables import ADOPTED, ASKED, MEASURED, SCHEMA, SCHEMA_VERSION, UPGRADES
 
 NAME = "ledger.sqlite"
 Record = TypeVar(
@@ -211,9 +211,9 @@ class Ledger(Database):
             )
             self._write("DELETE FROM takes WHERE take_id = ?", take_id)
 
-    def laws(self) -> list[LawRecord]:
-        """In the order in which they were measured."""
-        return self._all(LawRecord, "laws")
+    def laws(self, *, own: bool = False) -> list[LawRecord]:
+        """In the order in which they were measured. ``own``: without those of merged datasets."""
+        return self._all(LawRecord, "laws", own=own)
 
     def add_anchors(self, records: Sequence[AnchorRecord]) -> None:
         with self._transaction():
@@ -223,9 +223,12 @@ class Ledger(Database):
         for record in records:
             self._write("INSERT INTO anchors (record) VALUES (?)", _text(record))
 
-    def anchors(self) -> list[AnchorRecord]:
-        """In the order in which they became known; run/levels.py says which hold."""
-        return self._all(AnchorRecord, "anchors")
+    def anchors(self, *, own: bool = True) -> list[AnchorRecord]:
+        """In the order in which they became known; run/levels.py says which hold.
+
+        Those of merged datasets are of other racks: they come first where ``own`` is false.
+        """
+        return self._all(AnchorRecord, "anchors", own=own)
 
     def add_enrolment(self, record: EnrolmentRecord) -> None:
         self._write(
@@ -234,9 +237,9 @@ class Ledger(Database):
             _text(record),
         )
 
-    def enrolments(self) -> list[EnrolmentRecord]:
-        """In the order in which they were made; the last one holds."""
-        return self._all(EnrolmentRecord, "enrolments")
+    def enrolments(self, *, own: bool = False) -> list[EnrolmentRecord]:
+        """In the order in which they were made; the last one holds. ``own``: as with laws."""
+        return self._all(EnrolmentRecord, "enrolments", own=own)
 
     def add_fingerprint(self, record: FingerprintRecord) -> None:
         self._write(
@@ -253,7 +256,8 @@ class Ledger(Database):
         """The ids of the takes that stand on a law."""
         rows = self._rows(
             "SELECT take_id FROM takes WHERE json_extract(record, '$.calibration_id') IN "
-            "(SELECT calibration_id FROM calibrations WHERE json_extract(record, '$.law_id') = ?)",
+            "(SELECT json_extract(record, '$.calibration_id') FROM calibrations "
+            "WHERE json_extract(record, '$.law_id') = ?)",
             law_id,
         )
         return [take_id for (take_id,) in rows]
@@ -261,6 +265,11 @@ class Ledger(Database):
     def withdrawals(self, take_id: str) -> int:
         """How often a take was withdrawn."""
         return int(self._rows("SELECT COUNT(*) FROM withdrawn WHERE take_id = ?", take_id)[0][0])
+
+    def withdrawn(self) -> dict[str, int]:
+        """How many takes were withdrawn for each reason."""
+        rows = self._rows("SELECT reason, COUNT(*) FROM withdrawn GROUP BY reason ORDER BY reason")
+        return dict(rows)
 
     def add_impossible(self, setting_id: str, reason: str) -> None:
         """A person says that the knobs cannot be set so: its takes are not recorded."""
@@ -370,22 +379,59 @@ class Ledger(Database):
         """``captured`` or ``rejected``, by take."""
         return dict(self._rows("SELECT take_id, status FROM takes"))
 
+    # Merging ----------------------------------------------------------------------------------
+
+    def adopt(self, other: Ledger) -> None:
+        """Takes over what another rack measured, all at once; what is here already stays.
+
+        Its rows get numbers below 0: they come before this rack's own, and never hold for it.
+        """
+        documents = other._rows("SELECT sha256, kind, text FROM documents")
+        with self._transaction():
+            for values in documents:
+                self._write("INSERT OR IGNORE INTO documents VALUES (?, ?, ?)", *values)
+            for table, key in ADOPTED.items():
+                names = f"{key}, record" if key else "record"
+                rows = other._rows(f"SELECT {names} FROM {table} ORDER BY number DESC")  # noqa: S608
+                known = {text for (text,) in self._rows(f"SELECT record FROM {table}")}  # noqa: S608
+                for values in rows:
+                    if values[-1] not in known:
+                        marks = ", ".join("?" * len(values))
+                        self._write(
+                            f"INSERT OR IGNORE INTO {table} (number, {names}) "  # noqa: S608
+                            f"VALUES ((SELECT MIN(0, IFNULL(MIN(number), 0)) - 1 FROM {table}), "
+                            f"{marks})",
+                            *values,
+                        )
+
+    def adopt_take(self, record: TakeRecord) -> None:
+        """The commit point of a take of another rack."""
+        with self._transaction():
+            self._write("DELETE FROM takes WHERE take_id = ?", record.take_id)  # rejected here
+            self.commit_take(record)
+            self._write(
+                "UPDATE takes SET number = (SELECT MIN(0, MIN(number)) - 1 FROM takes) "
+                "WHERE take_id = ?",
+                record.take_id,
+            )
+
     def take_ids(self) -> set[str]:
         """The takes that need no recording: captured or rejected."""
         return {row[0] for row in self._rows("SELECT take_id FROM takes")}
 
-    def take_files(self) -> Iterator[tuple[str, int | None]]:
+    def take_files(self) -> dict[str, int | None]:
         """Every file of every take, and its size where that is known; no record is read whole."""
         rows = self._rows(
             "SELECT json_extract(record, '$.output_file', '$.output_bytes', '$.cv_file', "
             "'$.cv_bytes', '$.markers_file', '$.markers_bytes') FROM takes"
         )
+        found: dict[str, int | None] = {}
         for (text,) in rows:
             output, output_bytes, cv, cv_bytes, markers, markers_bytes = json.loads(text)
-            yield output, output_bytes
-            yield cv, cv_bytes
+            found[output], found[cv] = output_bytes, cv_bytes
             if markers is not None:
-                yield markers, markers_bytes
+                found[markers] = markers_bytes
+        return found
 
     def takes(self) -> Iterator[TakeRecord]:
         """In a fixed order that does not depend on when each was recorded.
@@ -430,10 +476,11 @@ class Ledger(Database):
         return {song_id for (song_id,) in rows}
 
     def references(self) -> Iterator[TakeRecord]:
-        """The reference's captured takes, in the order in which they were captured."""
+        """This rack's captured takes of the reference, in the order in which they were captured."""
         return self._records(
             TakeRecord,
-            "SELECT record FROM takes WHERE repeat % ? > 1 AND status = 'captured' ORDER BY number",
+            "SELECT record FROM takes WHERE number > 0 AND repeat % ? > 1 "
+            "AND status = 'captured' ORDER BY number",
             REVISION,
         )
 
@@ -450,11 +497,15 @@ class Ledger(Database):
 
     # ------------------------------------------------------------------------------------------
 
-    def _all(self, kind: type[Record], table: str, since: int = 2) -> list[Record]:
+    def _all(
+        self, kind: type[Record], table: str, since: int = 2, *, own: bool = False
+    ) -> list[Record]:
         """A table in the order in which it grew; a ledger older than ``since`` has none."""
         if self._version() < since:
             return []
-        return list(self._records(kind, f"SELECT record FROM {table} ORDER BY number"))  # noqa: S608
+        which = "WHERE number > 0 " if own else ""
+        query = f"SELECT record FROM {table} {which}ORDER BY number"  # noqa: S608 constants
+        return list(self._records(kind, query))
 
     def _records(self, kind: type[Record], query: str, *values: Any) -> Iterator[Record]:
         adapter = _adapter(kind)

@@ -52,7 +52,7 @@ def _known(root: Path, asked: Asked, ledger: Ledger) -> list[Finding]:
     if facts is None:
         return [_expected(), *found]
     laws = Laws(Folder(root), ledger, asked.profile, lambda event: None, asked.spec)
-    enrolments = ledger.enrolments()
+    enrolments = ledger.enrolments(own=True)
     known = enrolments[-1].settings if enrolments else None
     return [
         Finding("calibration", "ok", laws.outlook()),

@@ -6,7 +6,8 @@
 The song is sent with the plan's send gain. From what comes back the first ``latency_frames`` are
 dropped: frame 0 of the files is then frame 0 of the song, but for a fraction that the calibration
 states. The recording is one piece: whatever the stream lost or doubled in it moves the second
-marker against the first.
+marker against the first. What lies around the song is kept too (``Around``): all but the stream's
+own word can be judged again from the files.
 """
 
 from __future__ import annotations
@@ -23,13 +24,12 @@ from capture.errors import DeviceLost, MeasurementFailed
 from capture.hardware.ports import Audio, Interval, Label, Samples
 from capture.run.ahead import ahead
 from capture.run.listener import Listener
+from capture.run.markers import Around
 from capture.signal import marker
 from capture.signal.checks import Peaks
 from capture.signal.levels import FULL_SCALE, amplified, codes_of
 from capture.signal.marker import SEARCH_FRAMES
 from capture.signal.pilot import PilotMeter
-
-EARLY_FRAMES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +55,11 @@ class Parts:
 class Recorded:
     """What is known of a take when it is over.
 
-    ``markers``: what came back of the marker before and of the one after, all inputs, each
-    (SEARCH_FRAMES + marker + SEARCH_FRAMES, inputs), or less where the stream ended early; as they
-    were sent the second is ``between_frames`` later.
     ``pilot`` is None where the rig has no loopback, and MeasurementFailed where it is not there.
     """
 
     interval: Interval
-    markers: tuple[Samples, Samples]
-    between_frames: int
+    around: Around
     pilot: PilotMeter | MeasurementFailed | None
 
 
@@ -90,7 +86,7 @@ def record(
     def play() -> Iterator[Samples]:
         yield sweep
         yield silence
-        yield from _sent(route)
+        yield from sent(route)
         yield silence
         yield sweep
         handed_over()
@@ -103,18 +99,16 @@ def record(
         pilot = _pilot(audio.inputs, signal[:, 0], before, rate)
         pause = tape.take(gap)
         _follow(pilot, audio.inputs, silence, pause)
-        # Up to where the CV, which may be early, could feel the song already.
-        listener.silence(pause[:-EARLY_FRAMES, audio.inputs.index("cv")])
+        listener.silence(pause[:, audio.inputs.index("cv")])
         _song(audio, route, parts, tape, listener, pilot, progress)
         _follow(pilot, audio.inputs, silence, tape.take(gap))
         tape.back(SEARCH_FRAMES)
         after = tape.take(len(sweep) + 2 * SEARCH_FRAMES)
-        with FlacWriter(parts.markers, rate, len(audio.inputs)) as writer:
-            writer.write(np.concatenate([before, after]))
+        around = Around(before, pause, after, len(sweep) + gap + route.frames + gap)
+        around.write(parts.markers, rate)
         for _ in stream:  # whatever is left must be taken before the interval is known
             pass
-    between_frames = len(sweep) + gap + route.frames + gap
-    return Recorded(recording.interval, (before, after), between_frames, pilot)
+    return Recorded(recording.interval, around, pilot)
 
 
 def _song(
@@ -130,15 +124,15 @@ def _song(
     done = 0
     with FlacWriter(parts.output, rate, 2) as output, FlacWriter(parts.cv, rate, 1) as cv:
         # The song is read a second time, to compare: nobody knows how far the device reads ahead.
-        for sent, block in zip(_sent(route), tape.blocks(route.frames), strict=False):
+        for played, block in zip(sent(route), tape.blocks(route.frames), strict=False):
             _require_life(block)
             pair = np.ascontiguousarray(block[:, columns[:2]])
             voltage = np.ascontiguousarray(block[:, columns[2]])
             output.write(pair)
             cv.write(voltage)
             done += len(block)
-            _follow(pilot, audio.inputs, sent, block)
-            progress(done, listener.song(sent[: len(block)], pair, voltage))
+            _follow(pilot, audio.inputs, played, block)
+            progress(done, listener.song(played[: len(block)], pair, voltage))
 
 
 def _require_life(block: Samples) -> None:
@@ -175,7 +169,7 @@ def _follow(
         pilot.add(sent[:count, 0], received[:count, inputs.index("loopback")])
 
 
-def _sent(route: Route) -> Iterator[Samples]:
+def sent(route: Route) -> Iterator[Samples]:
     """The song with the send gain; its peak was checked to fit when the song was made."""
     for block in read_blocks(route.song):
         yield amplified(block, route.send_gain_db)

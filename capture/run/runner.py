@@ -10,11 +10,12 @@ take back and never breaks the present one. ``state`` has the table.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import replace
 
 from capture.dataset import manifest
-from capture.errors import CaptureError, Interrupted
+from capture.errors import CaptureError, DamagedData, Interrupted, StorageRefused
 from capture.model import Take
 from capture.records import SessionRecord, utc_now
 from capture.run import events
@@ -28,22 +29,29 @@ def run(job: Job, limit: int | None) -> events.SessionEnded:
     left = _left(job)
     _start(job, left)
     session, work = job.session, Work(job, left[:limit])
+
+    def end(session: SessionRecord) -> events.SessionEnded:
+        return _end(job, session, left, time.monotonic() - started, work.seconds)
+
     try:
         if left[:limit]:
             _carry_out(job, work)
-        cut = limit is not None and len(left) > limit
-        session = replace(session, outcome="limit" if cut else "finished")
-        if work.skipped:
-            session = replace(session, outcome="skipped")
-    except Interrupted:
-        session = replace(session, outcome="interrupted")
+    except BaseException as error:
+        # A disk that ended the session may refuse its last words too: the first reason is told.
+        with contextlib.suppress(StorageRefused, DamagedData):
+            end(_cut_short(session, error))
         raise
-    except CaptureError as error:
-        session = replace(session, outcome="fault", fault=str(error))
-        raise
-    finally:
-        ended = _end(job, session, left, time.monotonic() - started, work.seconds)
-    return ended
+    cut = limit is not None and len(left) > limit
+    outcome = "skipped" if work.skipped else "limit" if cut else "finished"
+    return end(replace(session, outcome=outcome))
+
+
+def _cut_short(session: SessionRecord, error: BaseException) -> SessionRecord:
+    if isinstance(error, Interrupted):
+        return replace(session, outcome="interrupted")
+    if isinstance(error, CaptureError):
+        return replace(session, outcome="fault", fault=str(error))
+    return session
 
 
 def _left(job: Job) -> list[Take]:

@@ -56,9 +56,20 @@ CREATE TABLE superseded (
     reason TEXT NOT NULL, damaged INTEGER NOT NULL, record TEXT NOT NULL
 );
 ALTER TABLE takes ADD COLUMN added_in TEXT;
+CREATE INDEX takes_by_calibration ON takes (json_extract(record, '$.calibration_id'));
 """,
 }
 """From each version to the next. A new ledger begins with version 1 and takes every step."""
+ADOPTED = {
+    "calibrations": "calibration_id",
+    "laws": "law_id",
+    "anchors": None,
+    "enrolments": "enrolment_id",
+    "fingerprints": "fingerprint_id",
+    "visits": None,
+    "sessions": "session_id",
+}
+"""What a merged dataset brings besides songs and takes, and the column that names it."""
 ASKED = ("facts", "documents", "songs", "impossible")
 """What a dataset without takes knows no more when it is begun anew ..."""
 MEASURED = ("calibrations", "laws", "anchors", "enrolments", "fingerprints")

@@ -1,4 +1,4 @@
-"""Releases, and what changed between them: for people, and as JSON."""
+"""Releases, what changed between them, and what was merged: for people, and as JSON."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from capture.dataset import changelog
 from capture.dataset.diff import Diff
 from capture.dataset.release import Released
+from capture.run.merge import Merged
 from capture.view.lines import plain
 from capture.view.text import amount, hours, size
 
@@ -52,3 +53,12 @@ def diff_text(before: str, after: str, changes: Diff) -> str:
         if len(ids) > SHOWN:
             lines.append(f"{what}: and {len(ids) - SHOWN} more (--json lists all)")
     return "\n".join(lines)
+
+
+def merged_text(found: Merged) -> str:
+    said = f"{found.dataset}: {amount(found.taken, 'take')} taken over"
+    if found.known:
+        said += f", {found.known:,} captured here already"
+    if found.superseded:
+        said += f", {found.superseded:,} recorded again here since"
+    return said
