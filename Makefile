@@ -15,9 +15,10 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 
 # PortAudio and JACK's dummy driver are the real audio path; the songs are real music; a file system
-# of its own (e2fsprogs, mount, util-linux) can be frozen, as a disk that stalls.
+# of its own (e2fsprogs, mount, util-linux) can be frozen, as a disk that stalls, filled or shut
+# down; libfaketime sets a program's clock back.
 APT_DEMO := python3-venv
-APT_TEST := python3-venv libportaudio2 jackd2 singularity-music e2fsprogs mount util-linux
+APT_TEST := python3-venv libportaudio2 jackd2 singularity-music e2fsprogs libfaketime mount util-linux flac
 
 .PHONY: demo test lint unit real bench accuracy soak clean
 

@@ -77,6 +77,7 @@ def run(
                 view,
                 stop,
                 Redo(repair, retry_rejected),
+                operator,
             )
             ended = runner.run(job, limit)
         finally:

@@ -58,7 +58,7 @@ def verify(
 ) -> None:
     """Read again everything that the ledger claims; name whatever is damaged.
 
-    With --songs or --slice only the takes of these songs are looked at: the part of one job of many.
+    With --songs or --slice only the takes of these songs are read: one job's part of many.
     """
     from capture.dataset import verify as verifier
     from capture.dataset.folder import Folder
@@ -84,8 +84,9 @@ def verify(
                 report = verifier.verify_release(folder, ledger, release, progress)
         if audio:
             from capture.run import recheck
+            from capture.run.standing import Wanted
 
-            wanted = recheck.Wanted.of(dataset, release, songs, part)
+            wanted = Wanted.of(dataset, release, songs, part)
             known = {damage.file for damage in report.damage} if report else None
             heard = recheck.recheck(
                 folder, ledger, wanted, known, jobs or os.cpu_count() or 1, progress, stop

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -36,10 +36,13 @@ class Claim:
     channels: int | None = None
 
 
-def names_of(ledger: Ledger) -> Iterator[str]:
-    """The name of every audio file that the ledger claims: fast, however many takes there are."""
+def names_of(ledger: Ledger, take_files: Iterable[str] | None = None) -> Iterator[str]:
+    """The name of every audio file that the ledger claims.
+
+    ``take_files``: the takes', where they have been read already.
+    """
     yield from (claim.file for claim in _claims_but_takes(ledger))
-    yield from (name for name, _ in ledger.take_files())
+    yield from ledger.take_files() if take_files is None else take_files
 
 
 def claims_of(ledger: Ledger) -> Iterator[Claim]:

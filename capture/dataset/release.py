@@ -7,7 +7,8 @@
 3. ``releases/.X.Y.Z.part/`` is filled, flushed, and renamed to ``releases/X.Y.Z/``.
 4. The ledger gets the release and, for each new take, ``added_in``: **the commit point**. A folder
    without its row is swept by the next release.
-5. Manifests are written anew, for they say ``added_in``.
+5. What is made from the ledger is written anew (``derived``): manifests, for they say
+   ``added_in``, and the files that other programs load the folder by (``standards``).
 
 No audio file is touched.
 """
@@ -21,7 +22,16 @@ from pathlib import Path
 from typing import Any
 
 import capture
-from capture.dataset import changelog, claims, files, manifest, snapshot, tables
+from capture.dataset import (
+    changelog,
+    claims,
+    derived,
+    files,
+    manifest,
+    snapshot,
+    standards,
+    tables,
+)
 from capture.dataset import verify as verifier
 from capture.dataset.arrow import pyarrow
 from capture.dataset.diff import Diff, diff
@@ -98,9 +108,10 @@ def release(
             capture_version=capture.__version__,
         )
     )
-    manifest.write(folder.root, manifest.of_ledger(ledger, controls))
+    derived.write(folder, ledger, controls)
     found = snapshot.snapshot(folder.root, str(version))
-    return Released(found, before.version if before else None, changes, facts, ())
+    not_stated = standards.faults(found)
+    return Released(found, before.version if before else None, changes, facts, not_stated)
 
 
 def _wanted(folder: Folder, ledger: Ledger, number: str) -> Version:
@@ -123,7 +134,7 @@ def _require_sound(
     if verifier.unfinished(folder, ledger):
         folder.upgrade()
         folder.sweep(claims.names_of(ledger))
-        manifest.write(folder.root, manifest.of_ledger(ledger, controls))
+        derived.write(folder, ledger, controls)
     known = {release.version for release in ledger.releases()}
     made = folder.root / RELEASES
     for stray in sorted(made.iterdir()) if made.is_dir() else ():

@@ -14,9 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from capture.dataset import files, manifest, releases, tables
+from capture.dataset import files, manifest, releases, standards, tables
 from capture.dataset.claims import Damage, check, claims_of
 from capture.dataset.folder import SCHEMA_VERSION, Folder
+from capture.dataset.snapshot import snapshot
+from capture.dataset.standards import bag
+from capture.errors import BadInput, DamagedData
 from capture.model import Control
 from capture.run.ledger import Ledger
 
@@ -66,6 +69,7 @@ def verify(
             if name not in seen
         ),
         *_manifests(folder, ledger, controls),
+        *_standards(folder, ledger),
     ]
     notes: list[str] = []
     if why := unfinished(folder, ledger):
@@ -125,6 +129,16 @@ def _documents(folder: Folder, ledger: Ledger) -> Iterator[Damage]:
             yield Damage("altered", name, "is not the document that the takes were recorded by")
         if identity.get(f"{kind}_sha256") != expected:
             yield Damage("disagrees", "dataset.json", f"its {kind}_sha256 is not the ledger's")
+
+
+def _standards(folder: Folder, ledger: Ledger) -> Iterator[Damage]:
+    """The files that other programs load the folder by, where there is a release."""
+    if ledger.releases():
+        try:
+            newest = snapshot(folder.root)
+            yield from standards.damage(folder.root, newest, bag.payload(folder.root, ledger))
+        except (BadInput, DamagedData) as error:  # the release's own damage is named elsewhere
+            yield Damage("disagrees", standards.card.NAME, str(error))
 
 
 def _manifests(folder: Folder, ledger: Ledger, controls: Sequence[Control]) -> Iterator[Damage]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from capture.dataset import files, manifest
+from capture.dataset import derived, files
 from capture.dataset.claims import Claim, measurement_claims, names_of, take_claims
 from capture.dataset.folder import Folder
 from capture.errors import BadInput, DamagedData, NoRoom
@@ -62,7 +62,7 @@ def merge(
     try:
         return [_merge(folder, ledger, root, other, stop, progress) for root, other in others]
     finally:  # also of what came before something stopped it
-        manifest.write(folder.root, manifest.of_ledger(ledger, controls))
+        derived.write(folder, ledger, controls)
 
 
 def _differences(here: Ledger, there: Ledger) -> Iterator[str]:

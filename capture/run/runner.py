@@ -14,7 +14,7 @@ import contextlib
 import time
 from dataclasses import replace
 
-from capture.dataset import manifest
+from capture.dataset import derived
 from capture.errors import CaptureError, DamagedData, Interrupted, StorageRefused
 from capture.model import Take
 from capture.records import SessionRecord, utc_now
@@ -92,13 +92,11 @@ def _start(job: Job, left: list[Take]) -> None:
 def _end(
     job: Job, session: SessionRecord, left: list[Take], wall_s: float, audio_s: float
 ) -> events.SessionEnded:
-    """Closes the session in the ledger and writes the manifests anew."""
+    """Closes the session in the ledger and writes anew what is made from it."""
     session = replace(session, ended_at=utc_now(), outcome=session.outcome or "fault")
     if left:
         job.ledger.put_session(session)
-    manifest.write(
-        job.task.folder.root, manifest.of_ledger(job.ledger, job.task.expansion.controls)
-    )
+    derived.write(job.task.folder, job.ledger, job.task.expansion.controls)
     counted = job.ledger.count()
     ended = events.SessionEnded(
         outcome=session.outcome or "fault",

@@ -50,8 +50,9 @@ def say(event: events.Event, progress: Progress) -> str | None:  # noqa: C901, P
             return f"knobs: {setting} ({confirmed.replace('_', ' ')}{waited})"
         case events.WarmingUp(seconds):
             return f"warming up: {hours(seconds)} of noise"
-        case events.ReferenceDrifted(drift, limit_db):
-            return f"reference: {drift.most_db:.3f} dB off the first (limit {limit_db:g})"
+        case events.ReferenceDrifted(drift, limit_db, since):
+            accepted = f", {since.most_db:.3f} off the accepted one" if since != drift else ""
+            return f"reference: {drift.most_db:.3f} dB off the first{accepted} (limit {limit_db:g})"
         case events.SettingDeclined():
             return _declined(event)
         case events.TakeVoid(take, attempt, reasons):

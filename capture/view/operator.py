@@ -6,21 +6,22 @@ notified and the program ends as if it had been interrupted: the session pauses,
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
-from typing import NoReturn, TextIO
+from collections.abc import Callable, Collection, Generator, Sequence
+from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
 
 from capture.errors import BadInput, Interrupted
-from capture.hardware.ports import Declined, Turn
+from capture.hardware.ports import Declined, DriftSaid, Turn
 from capture.view import hangup
 from capture.view.keyboard import Closed, Keyboard
 from capture.view.notify import Notifier
-from capture.view.panel import prompt, short
+from capture.view.panel import TARGET, prompt, short
 from capture.view.text import hours
 
 REMIND_S = 600.0
@@ -35,6 +36,13 @@ BACK = (
     "Back: at the setting before, the knobs stood wrong, and its takes go.\n"
     "    b once more: yes. Any other key: no."
 )
+DRIFTED = """
+    a  accept it: go on so, and compare with this take from now on
+    m  measure again: the reference is recorded once more
+    s  stop: the next run measures it again
+"""
+DRIFT_HINT = "Keys: a accept, m measure again, s stop."
+WHO = "Who accepts it? One line; a single - takes it back:"
 PAUSED = "Paused at {}; nobody is reminded. Any key goes on."
 REASON = "Why is this setting impossible? One line; a single - takes it back:"
 
@@ -66,33 +74,78 @@ class TerminalOperator:
             raise BadInput(f"nobody answered: {question}") from None
 
     def turn(self, turns: Sequence[Turn], panel: Sequence[Turn]) -> None:
+        try:
+            with self._called(f"please turn {short(turns)}") as screen:
+                while not self._turned(screen, turns, panel):
+                    pass
+        except _Nobody as nobody:
+            self._notifier.send(f"paused: {nobody}. To be turned: {short(turns)}", wait=True)
+            raise Interrupted(
+                f"knobs are to be turned by hand ({short(turns)}), and {nobody}",
+                "the session pauses; all that was captured is saved. Run the same command in a "
+                "terminal to go on",
+            ) from None
+
+    def drifted(self, how: str) -> DriftSaid:
+        try:
+            with self._called(f"the rack has drifted: {how}") as screen:
+                said = None
+                while said is None:
+                    said = self._judged(screen, how)
+                return said
+        except _Nobody as nobody:
+            self._notifier.send(f"paused: {nobody}. The rack has drifted: {how}", wait=True)
+            return DriftSaid("stop")
+
+    @contextlib.contextmanager
+    def _called(self, wanted: str) -> Generator[Screen]:
+        """A screen to ask on, to which somebody is called. Raises _Nobody where nobody answers."""
         self._stop()
         try:
             self._clear()
             screen = _screen()
             if screen is None:
-                self._nobody(turns, "there is no terminal to ask on")
-            self._notifier.send(f"please turn {short(turns)}")
+                raise _Nobody("there is no terminal to ask on")
+            self._notifier.send(wanted)
             screen.write(BELL)
-            while not self._turned(screen, turns, panel):
-                pass
+            yield screen
         except (Closed, OSError):
             hangup.mute()
-            self._nobody(turns, "the terminal is gone")
+            raise _Nobody("the terminal is gone") from None
 
-    def _turned(self, screen: Screen, turns: Sequence[Turn], panel: Sequence[Turn]) -> bool:
-        """Asks. False: to be asked once more. Raises Declined, Closed, OSError."""
+    def _reminding(self, screen: Screen, wanted: str) -> Callable[[], None]:
+        """What is done all the while that nobody answers."""
         waiting = _Waiting(self._remind_s)
 
         def idle() -> None:
             self._stop()
             if waiting.too_long():
                 screen.say(BELL + f"Still waiting, for {hours(waiting.seconds)}.")
-                self._notifier.send(f"still waiting: please turn {short(turns)}")
+                self._notifier.send(f"still waiting: {wanted}")
 
+        return idle
+
+    def _judged(self, screen: Screen, how: str) -> DriftSaid | None:
+        """Asks. None: to be asked once more. Raises Closed, OSError."""
+        idle = self._reminding(screen, f"the rack has drifted: {how}")
+        with self._keyboard.keys():
+            rule = "=" * screen.width + "\n"
+            title = "    THE RACK HAS DRIFTED".ljust(screen.width)
+            text = Text(f"\n{rule}").append(title, TARGET).append(f"\n{rule}\n{how}\n")
+            screen.show(text.append(DRIFTED))
+            key = self._key(screen, idle, "ams", DRIFT_HINT)
+        if key == "a":
+            by = self._line(screen, idle, WHO)
+            return DriftSaid("accept", by) if by else None
+        screen.say("Measuring again." if key == "m" else "Stopped.")
+        return DriftSaid("again" if key == "m" else "stop")
+
+    def _turned(self, screen: Screen, turns: Sequence[Turn], panel: Sequence[Turn]) -> bool:
+        """Asks. False: to be asked once more. Raises Declined, Closed, OSError."""
+        idle = self._reminding(screen, f"please turn {short(turns)}")
         with self._keyboard.keys():
             screen.show(prompt(turns, panel, screen.width).append(KEYS))
-            key = self._key(screen, idle)
+            key = self._key(screen, idle, "\nsbip", HINT)
             if key == "p":
                 screen.say(PAUSED.format(time.strftime("%H:%M")))
                 self._keyboard.key(self._stop)
@@ -100,7 +153,7 @@ class TerminalOperator:
                 screen.say(BACK)
                 if self._keyboard.key(idle) == "b":
                     raise Declined("back")
-        if key == "i" and (reason := self._reason(screen, idle)):
+        if key == "i" and (reason := self._line(screen, idle, REASON)):
             raise Declined("impossible", reason)
         if key == "s":
             screen.say("Skipped for now.")
@@ -109,28 +162,26 @@ class TerminalOperator:
             screen.say("Done.")
         return key == "\n"
 
-    def _key(self, screen: Screen, idle: Callable[[], None]) -> str:
+    def _key(
+        self, screen: Screen, idle: Callable[[], None], known: Collection[str], hint: str
+    ) -> str:
         """One of those that mean something."""
-        while (key := self._keyboard.key(idle)) not in ("\n", "s", "b", "i", "p"):
-            screen.say(HINT)
+        while (key := self._keyboard.key(idle)) not in {*known}:
+            screen.say(hint)
         return key
 
-    def _reason(self, screen: Screen, idle: Callable[[], None]) -> str:
+    def _line(self, screen: Screen, idle: Callable[[], None], question: str) -> str:
         """Asked for until there is one; empty if it is taken back."""
-        reason = ""
-        while not reason:
-            screen.say(REASON)
+        said = ""
+        while not said:
+            screen.say(question)
             line = self._keyboard.line(idle)
-            reason = "".join(filter(str.isprintable, line)).strip()
-        return "" if reason == "-" else reason
+            said = "".join(filter(str.isprintable, line)).strip()
+        return "" if said == "-" else said
 
-    def _nobody(self, turns: Sequence[Turn], why: str) -> NoReturn:
-        self._notifier.send(f"paused: {why}. To be turned: {short(turns)}", wait=True)
-        raise Interrupted(
-            f"knobs are to be turned by hand ({short(turns)}), and {why}",
-            "the session pauses; all that was captured is saved. Run the same command in a "
-            "terminal to go on",
-        )
+
+class _Nobody(Exception):
+    """Nobody can answer; why, in words."""
 
 
 class _Waiting:

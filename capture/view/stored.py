@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from capture.dataset.verify import Report
-from capture.hardware.portaudio.devices import AudioDevice
-from capture.hardware.serial_ports import SerialPort
+from capture.model import format_value
+from capture.records import TakeRecord
 from capture.run.ledger import Ledger
 from capture.view.lines import plain
 from capture.view.text import amount, hours, size
+
+if TYPE_CHECKING:  # ``capture status`` is asked often, and needs none of what these load
+    from capture.dataset.verify import Report
+    from capture.hardware.portaudio.devices import AudioDevice
+    from capture.hardware.serial_ports import SerialPort
+
+SHOWN = 10
+"""Of rejected takes, and of settings that cannot be set, in the text."""
 
 
 def status(dataset: Path, ledger: Ledger) -> dict[str, Any]:
@@ -34,6 +41,7 @@ def status(dataset: Path, ledger: Ledger) -> dict[str, Any]:
         "remaining": remaining,
         "remaining_s": totals["wall_s"] * share if remaining else 0.0,
         "captured_audio_s": captured_frames / songs[0].sample_rate_hz if songs else 0.0,
+        "rejected_takes": [_rejected(take) for take in ledger.rejected()],
         "impossible": ledger.impossible(),
         "songs": len(songs),
         "sessions": len(sessions),
@@ -44,6 +52,21 @@ def status(dataset: Path, ledger: Ledger) -> dict[str, Any]:
     }
 
 
+def _rejected(take: TakeRecord) -> dict[str, Any]:
+    """A take that failed its checks every time: which ones, by how much, and where its audio is."""
+    failed = [check for check in take.checks if check.verdict == "fail"]
+    files = (take.output_file, take.cv_file, take.markers_file)
+    return {
+        "take_id": take.take_id,
+        "song_id": take.song_id,
+        "setting": plain(take.setting),
+        "captured_at": take.captured_at,
+        "attempts": take.attempts,
+        "failed": [{"check": c.name, "figure": c.figure, "limit": c.limit} for c in failed],
+        "files": [name for name in files if name],
+    }
+
+
 def status_text(found: dict[str, Any]) -> str:
     rejected = f", {found['rejected']:,} rejected" if found["rejected"] else ""
     lines = [
@@ -51,7 +74,14 @@ def status_text(found: dict[str, Any]) -> str:
         f"captured{rejected} ({hours(found['captured_audio_s'])} of audio)",
         f"left: {amount(found['remaining'], 'take')}, {hours(found['remaining_s'])}",
     ]
-    lines += [f"impossible: {name}: {why}" for name, why in found["impossible"].items()]
+    lines += _shown("rejected", list(map(_rejected_text, found["rejected_takes"])))
+    if impossible := found["impossible"]:
+        one = len(impossible) == 1
+        are = "setting is" if one else "settings are"
+        lines.append(f"{len(impossible):,} {are} called impossible: no take is recorded there")
+    lines += _shown("impossible", [f"{name}: {why}" for name, why in impossible.items()])
+    if found["rejected"] or impossible:
+        lines.append("capture run ... --retry-rejected records these again")
     calibration, session = found["last_calibration"], found["last_session"]
     if calibration:
         lines.append(
@@ -69,6 +99,31 @@ def status_text(found: dict[str, Any]) -> str:
     if found["last_fault"]:
         lines.append(f"last fault: {found['last_fault']}")
     return "\n".join(lines)
+
+
+def _shown(what: str, entries: list[str]) -> list[str]:
+    """The first of them, a line each, and how many more there are."""
+    lines = [f"{what}: {entry}" for entry in entries[:SHOWN]]
+    if len(entries) > SHOWN:
+        lines.append(f"{what}: and {len(entries) - SHOWN:,} more (--json has all)")
+    return lines
+
+
+def _rejected_text(take: dict[str, Any]) -> str:
+    values = take["setting"].items()
+    setting = ", ".join(
+        f"{name} {v if isinstance(v, str) else format_value(v)}" for name, v in values
+    )
+    failed = "; ".join(map(_failed_text, take["failed"]))
+    where = Path(take["files"][0]).parent.as_posix()
+    return f"{take['song_id']} at {setting}: {failed} ({where})"
+
+
+def _failed_text(check: dict[str, Any]) -> str:
+    if check["figure"] is None:
+        return f"{check['check']}: nothing to measure"
+    limit = "" if check["limit"] is None else f" (limit {check['limit']:g})"
+    return f"{check['check']}: {check['figure']:.4g}{limit}"
 
 
 def progress(stream: TextIO) -> Callable[[str], None]:
