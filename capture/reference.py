@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from capture.model import REVISION
 from capture.records import FingerprintRecord, TakeRecord
 
 
@@ -37,9 +38,22 @@ class Drift:
         return max(abs(figure) for figure in figures if figure is not None)
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """``accepted_by`` says that the rack may go on as it was at this take.
+
+    The take is known by its id and its time: recorded again, it is another.
+    """
+
+    take_id: str
+    captured_at: str
+    accepted_by: str
+    accepted_at: str
+
+
 def is_reference(take: TakeRecord) -> bool:
     """Repeat 1 is the planned take; the reference's are those after it."""
-    return take.repeat > 1
+    return take.repeat % REVISION > 1
 
 
 def drifts(takes: Iterable[TakeRecord], proofs: Mapping[str, FingerprintRecord]) -> Iterator[Drift]:
@@ -53,6 +67,27 @@ def drifts(takes: Iterable[TakeRecord], proofs: Mapping[str, FingerprintRecord])
         before = first.setdefault((take.song_id, take.setting_id), take)
         if before is not take:
             yield drift(before, take, proofs)
+
+
+def since_accepted(
+    takes: Iterable[TakeRecord],
+    proofs: Mapping[str, FingerprintRecord],
+    accepted: Iterable[Accepted],
+) -> Drift | None:
+    """Of the last take, against the last one before it that was accepted, else against the first.
+
+    None where it is the first itself, or was accepted. ``takes``, ``proofs``: as for ``drifts``.
+    """
+    known = {(one.take_id, one.captured_at) for one in accepted}
+    bases: dict[tuple[str, str], TakeRecord] = {}
+    found: Drift | None = None
+    for take in takes:
+        cell = (take.song_id, take.setting_id)
+        if cell not in bases or (take.take_id, take.captured_at) in known:
+            bases[cell], found = take, None
+        else:
+            found = drift(bases[cell], take, proofs)
+    return found
 
 
 def drift(first: TakeRecord, now: TakeRecord, proofs: Mapping[str, FingerprintRecord]) -> Drift:

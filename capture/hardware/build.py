@@ -9,7 +9,7 @@ from capture.hardware.dynamixel_facts import DynamixelFacts
 from capture.hardware.gcode_facts import GcodeFacts
 from capture.hardware.knobs.panel import Panel, Part
 from capture.hardware.modbus_facts import ModbusFacts
-from capture.hardware.ports import Audio, Knobs, Operator, Rig, Turn
+from capture.hardware.ports import Audio, DriftSaid, Knobs, Operator, Rig, Turn
 from capture.hardware.profile import MOTORS, RigProfile
 
 
@@ -117,3 +117,6 @@ class Nobody:
     def turn(self, turns: Sequence[Turn], panel: Sequence[Turn]) -> None:
         names = ", ".join(turn.control.name for turn in turns)
         raise HardwareFault(f"nobody is there to turn {names}")
+
+    def drifted(self, how: str) -> DriftSaid:
+        return DriftSaid("stop")

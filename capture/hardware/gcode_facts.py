@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from capture.documents import Strict, nearest
+from capture.documents import Strict
 from capture.errors import Fault
+from capture.hardware.knob_facts import misnamed
 from capture.hardware.serial_choice import SerialChoice
 from capture.model import Auto, Control, Value
 
@@ -81,18 +82,12 @@ class GcodeFacts(Strict):
         """Where ``axes`` do not fit ``controls``: those of the rig whose driver is gcode."""
         path = ("gcode", "axes")
         known = {control.name: control for control in controls}
-        found = [
-            Fault(path, f"says nothing of {name}, whose driver is gcode; give its axis")
-            for name in known
-            if name not in self.axes
-        ]
+        found = list(misnamed(path, "gcode", self.axes, known))
         turned: dict[str, str] = {}
         for name, facts in self.axes.items():
-            here = (*path, name)
             if name not in known:
-                message = f"there is no control '{name}' with the driver gcode"
-                found.append(Fault(here, message + nearest(name, known)))
                 continue
+            here = (*path, name)
             if facts.axis not in AXES[self.firmware]:
                 message = f"{self.firmware} has no axis {facts.axis}; it has {AXES[self.firmware]}"
                 found.append(Fault((*here, "axis"), message))

@@ -19,7 +19,7 @@ def misnamed(
             yield Fault((*path, name), message + nearest(name, controls))
     for name in controls:
         if name not in entries:
-            yield Fault(path, f"says nothing of {name}, whose driver is {driver}")
+            yield Fault(path, f"says nothing of {name}, whose driver is {driver}; give it an entry")
 
 
 def miscounted(path: KeyPath, given: Sequence[object], control: Control) -> Iterator[Fault]:

@@ -188,6 +188,18 @@ class Declined(Exception):
         self.reason = reason
 
 
+@dataclass(frozen=True, slots=True)
+class DriftSaid:
+    """What the person at the rack says of a rack that has drifted.
+
+    accept: it may go on so, says ``by``; again: to be measured again; stop: not now, or nobody is
+    there to say.
+    """
+
+    what: Literal["accept", "again", "stop"]
+    by: str = ""
+
+
 class Operator(Protocol):
     """The person at the rack."""
 
@@ -200,6 +212,13 @@ class Operator(Protocol):
 
         ``turns`` are those that change, ``panel`` is every control that a person turns. Raises
         Declined, and Interrupted when the program is asked to stop or nobody is there.
+        """
+        ...
+
+    def drifted(self, how: str) -> DriftSaid:
+        """Asks what to do about a rack that has drifted: ``how``, in a sentence.
+
+        Raises Interrupted when the program is asked to stop.
         """
         ...
 

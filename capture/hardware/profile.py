@@ -148,7 +148,7 @@ class ControlProfile(Strict):
 class Settle(Strict):
     """Silence, in seconds, for the unit to come to rest: after opening, and before each take.
 
-    ``warm_up_s``: before anything is measured, noise is played for so long.
+    ``warm_up_s``: noise is played for so long before the law is measured, and after each loss.
     """
 
     after_open_s: Seconds = 0.5
@@ -253,8 +253,8 @@ class RigProfile(Strict):
             faults.append(Fault(("controls",), "is empty: name at least one control"))
         if self.simulated and self.simulation is None:
             faults.append(Fault(("audio", "driver"), "simulated needs a section simulation"))
-        if self.simulated and self.simulation is not None:
-            faults += self.simulation.rack_only()
+        if self.simulation is not None:
+            faults += self.simulation.misplaced(own_process=not self.simulated)
         faults += self._without_rack() + self._motors()
         if self.calibration:
             faults += self.calibration.faults(self.control_values)

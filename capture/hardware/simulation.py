@@ -285,10 +285,14 @@ class KnobMoved(Strict):
 
 
 class Unplug(Strict):
-    """The device is lost at ``at_s``, at the latest as the recording ends, until opened anew."""
+    """The device is lost at ``at_s``, at the latest as the recording ends, until opened anew.
+
+    ``during``: entries for takes, for warming up and for what is measured are scripts of their own.
+    """
 
     kind: Literal["unplug"] = "unplug"
     at_s: Place = 0.5
+    during: Literal["take", "warm_up", "law", "fingerprint"] = "take"
 
 
 class Overflow(Strict):
@@ -398,15 +402,21 @@ class Simulation(Strict):
                     raise ValueError(f"knob_moved: {control} {format_value(value)}: {reason}")
         return self
 
-    def rack_only(self) -> list[Fault]:
-        """The scripted faults that only a rack in a process of its own can have."""
-        message = "only a rack of its own can {}: see `capture rack`, or leave it out"
-        return [
-            Fault(("simulation", where, index), message.format(fault.kind))
-            for where in ("always", "faults")
-            for index, fault in enumerate(getattr(self, where))
-            if isinstance(fault, (Freeze, Vanish))
-        ]
+    def misplaced(self, *, own_process: bool) -> list[Fault]:
+        """The scripted faults that a rack can only have in a process of its own, or only outside of
+        one."""
+        found: list[Fault] = []
+        for where in ("always", "faults"):
+            for index, fault in enumerate(getattr(self, where)):
+                message = None
+                if isinstance(fault, (Freeze, Vanish)) and not own_process:
+                    message = f"only a rack of its own can {fault.kind}: see `capture rack`, or "
+                elif isinstance(fault, Unplug) and fault.during != "take" and own_process:
+                    message = "a rack of its own does not know what it is played but takes: "
+                if message:
+                    path = ("simulation", where, index)
+                    found.append(Fault(path, message + "leave it out"))
+        return found
 
     def faults_of(self, name: str, control: Control) -> list[Fault]:
         """The positions of ``control`` that the simulated unit cannot realise."""

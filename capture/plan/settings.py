@@ -8,6 +8,7 @@ extras, or for a grid that grows elsewhere, leaves those drawn before as they we
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -81,7 +82,7 @@ class Chosen:
     def whole(self) -> bool:
         return self.kept is None and not self.extras
 
-    @property
+    @functools.cached_property
     def grid_count(self) -> int:
         return len(self.grid) if self.kept is None else len(self.kept)
 

@@ -1,15 +1,43 @@
-"""A SQLite file with its refusals in words. What is in it is the ledger's business."""
+"""A SQLite file of records, its refusals in words. What they mean is the ledger's business.
+
+Each row keeps its record as JSON.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+from pydantic import TypeAdapter
 
 from capture.errors import DamagedData, NoRoom, StorageRefused
+from capture.model import SongRecord
+from capture.records import (
+    AnchorRecord,
+    CalibrationRecord,
+    EnrolmentRecord,
+    FingerprintRecord,
+    LawRecord,
+    ReleaseRecord,
+    SessionRecord,
+    TakeRecord,
+    VisitRecord,
+)
 from capture.run.tables import SCHEMA_VERSION
+
+Record = TypeVar(
+    "Record", SongRecord, CalibrationRecord, LawRecord, AnchorRecord, EnrolmentRecord,
+    FingerprintRecord, SessionRecord, TakeRecord, VisitRecord, ReleaseRecord,
+)  # fmt: skip
+
+
+@functools.cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 class Database:
@@ -26,6 +54,24 @@ class Database:
 
     def close(self) -> None:
         self._database.close()
+
+    def _all(
+        self, kind: type[Record], table: str, since: int = 2, *, own: bool = False
+    ) -> list[Record]:
+        """A table in the order in which it grew; a ledger older than ``since`` has none."""
+        if self._version() < since:
+            return []
+        which = "WHERE number > 0 " if own else ""
+        query = f"SELECT record FROM {table} {which}ORDER BY number"  # noqa: S608 constants
+        return list(self._records(kind, query))
+
+    def _records(self, kind: type[Record], query: str, *values: Any) -> Iterator[Record]:
+        adapter = _adapter(kind)
+        for (text,) in self._rows(query, *values):
+            try:
+                yield adapter.validate_json(text)
+            except ValueError as error:
+                raise DamagedData(f"{self.path}: a row cannot be read: {error}") from None
 
     def _rows(self, query: str, *values: Any) -> list[Any]:
         with self._guarded():
@@ -82,3 +128,7 @@ class Database:
             )
         if version < 1:
             raise DamagedData(f"{self.path}: is no ledger of a dataset")
+
+
+def text_of(record: object) -> str:
+    return _adapter(type(record)).dump_json(record).decode()

@@ -19,8 +19,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from capture.dataset.folder import Folder
 from capture.dataset.claims import names_of
+from capture.dataset.folder import Folder
 from capture.errors import HardwareFault
 from capture.hardware.profile import CalibrationProfile, RigProfile
 from capture.model import Setting, Take

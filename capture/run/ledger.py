@@ -12,46 +12,28 @@ Each row keeps its record as JSON; the columns beside it are copies to search by
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import TypeAdapter
 
 from capture.errors import DamagedData
 from capture.model import REVISION, SongRecord, Split
 from capture.records import (
     AnchorRecord,
-    CalibrationRecord,
-    EnrolmentRecord,
-    FingerprintRecord,
     LawRecord,
     ReleaseRecord,
-    SessionRecord,
     Superseded,
     TakeRecord,
-    VisitRecord,
-    utc_now,
 )
-from capture.run.database import Database
-from capture.run.tables import ADOPTED, ASKED, MEASURED, SCHEMA, SCHEMA_VERSION, UPGRADES
+from capture.run.database import text_of
+from capture.run.measured import Measured
+from capture.run.tables import ASKED, MEASURED, SCHEMA, SCHEMA_VERSION, UPGRADES
 
 NAME = "ledger.sqlite"
-Record = TypeVar(
-    "Record", SongRecord, CalibrationRecord, LawRecord, AnchorRecord, EnrolmentRecord,
-    FingerprintRecord, SessionRecord, TakeRecord, VisitRecord, ReleaseRecord,
-)  # fmt: skip
 
 
-@functools.cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
-
-
-class Ledger(Database):
+class Ledger(Measured):
     """Use ``Ledger.open`` or ``Ledger.read``; close it when done."""
 
     @staticmethod
@@ -126,7 +108,7 @@ class Ledger(Database):
 
     def add_song(self, record: SongRecord) -> None:
         self._write(
-            "INSERT INTO songs (song_id, record) VALUES (?, ?)", record.song_id, _text(record)
+            "INSERT INTO songs (song_id, record) VALUES (?, ?)", record.song_id, text_of(record)
         )
 
     def songs(self) -> list[SongRecord]:
@@ -141,20 +123,7 @@ class Ledger(Database):
     def splits(self) -> dict[str, Split]:
         return dict(self._rows("SELECT song_id, split FROM songs WHERE split IS NOT NULL"))
 
-    # Calibrations and sessions ----------------------------------------------------------------
-
-    def add_calibration(self, record: CalibrationRecord) -> None:
-        """Ids are made from content: the same facts measured again are the same calibration."""
-        self._write(
-            "INSERT OR IGNORE INTO calibrations (calibration_id, record) VALUES (?, ?)",
-            record.calibration_id,
-            _text(record),
-        )
-
-    def calibrations(self) -> list[CalibrationRecord]:
-        return list(
-            self._records(CalibrationRecord, "SELECT record FROM calibrations ORDER BY number")
-        )
+    # What takes a law voids, and what a person withdraws --------------------------------------
 
     def add_law(self, record: LawRecord, void: Sequence[str] = ()) -> None:
         """Keeps a law, and withdraws the takes ``void`` that it shows to be wrong: all at once.
@@ -163,7 +132,7 @@ class Ledger(Database):
         """
         with self._transaction():
             self._write(
-                "INSERT INTO laws (law_id, record) VALUES (?, ?)", record.law_id, _text(record)
+                "INSERT INTO laws (law_id, record) VALUES (?, ?)", record.law_id, text_of(record)
             )
             if void:
                 moved = f"{record.drift_db:.4g} dB, its levels by {record.level_drift_db or 0:.4g}"
@@ -211,47 +180,6 @@ class Ledger(Database):
             )
             self._write("DELETE FROM takes WHERE take_id = ?", take_id)
 
-    def laws(self, *, own: bool = False) -> list[LawRecord]:
-        """In the order in which they were measured. ``own``: without those of merged datasets."""
-        return self._all(LawRecord, "laws", own=own)
-
-    def add_anchors(self, records: Sequence[AnchorRecord]) -> None:
-        with self._transaction():
-            self._add_anchors(records)
-
-    def _add_anchors(self, records: Sequence[AnchorRecord]) -> None:
-        for record in records:
-            self._write("INSERT INTO anchors (record) VALUES (?)", _text(record))
-
-    def anchors(self, *, own: bool = True) -> list[AnchorRecord]:
-        """In the order in which they became known; run/levels.py says which hold.
-
-        Those of merged datasets are of other racks: they come first where ``own`` is false.
-        """
-        return self._all(AnchorRecord, "anchors", own=own)
-
-    def add_enrolment(self, record: EnrolmentRecord) -> None:
-        self._write(
-            "INSERT OR IGNORE INTO enrolments (enrolment_id, record) VALUES (?, ?)",
-            record.enrolment_id,
-            _text(record),
-        )
-
-    def enrolments(self, *, own: bool = False) -> list[EnrolmentRecord]:
-        """In the order in which they were made; the last one holds. ``own``: as with laws."""
-        return self._all(EnrolmentRecord, "enrolments", own=own)
-
-    def add_fingerprint(self, record: FingerprintRecord) -> None:
-        self._write(
-            "INSERT OR IGNORE INTO fingerprints (fingerprint_id, record) VALUES (?, ?)",
-            record.fingerprint_id,
-            _text(record),
-        )
-
-    def fingerprints(self) -> list[FingerprintRecord]:
-        """In the order in which they were taken."""
-        return self._all(FingerprintRecord, "fingerprints")
-
     def takes_since(self, law_id: str) -> list[str]:
         """The ids of the takes that stand on a law."""
         rows = self._rows(
@@ -271,44 +199,6 @@ class Ledger(Database):
         rows = self._rows("SELECT reason, COUNT(*) FROM withdrawn GROUP BY reason ORDER BY reason")
         return dict(rows)
 
-    def add_impossible(self, setting_id: str, reason: str) -> None:
-        """A person says that the knobs cannot be set so: its takes are not recorded."""
-        self._write(
-            "INSERT OR REPLACE INTO impossible (setting_id, reason, said_at) VALUES (?, ?, ?)",
-            setting_id,
-            reason,
-            utc_now(),
-        )
-
-    def impossible(self) -> dict[str, str]:
-        """The reason for each setting that cannot be set, by its id."""
-        if self._version() < 3:
-            return {}
-        return dict(self._rows("SELECT setting_id, reason FROM impossible ORDER BY setting_id"))
-
-    def ask_again(self) -> None:
-        """Forgets what was called impossible."""
-        self._write("DELETE FROM impossible")
-
-    def add_visit(self, record: VisitRecord) -> None:
-        self._write("INSERT INTO visits (record) VALUES (?)", _text(record))
-
-    def visits(self) -> Iterator[VisitRecord]:
-        """Every time that knobs were set, in order."""
-        if self._version() >= 3:
-            yield from self._records(VisitRecord, "SELECT record FROM visits ORDER BY number")
-
-    def put_session(self, record: SessionRecord) -> None:
-        self._write(
-            "INSERT INTO sessions (session_id, record) VALUES (?, ?) "
-            "ON CONFLICT (session_id) DO UPDATE SET record = excluded.record",
-            record.session_id,
-            _text(record),
-        )
-
-    def sessions(self) -> list[SessionRecord]:
-        return list(self._records(SessionRecord, "SELECT record FROM sessions ORDER BY number"))
-
     # Releases ---------------------------------------------------------------------------------
 
     def add_release(self, record: ReleaseRecord) -> None:
@@ -317,7 +207,7 @@ class Ledger(Database):
             self._write(
                 "INSERT INTO releases (version, record) VALUES (?, ?)",
                 record.version,
-                _text(record),
+                text_of(record),
             )
             self._write(
                 "UPDATE takes SET added_in = ? WHERE status = 'captured' AND added_in IS NULL",
@@ -372,7 +262,7 @@ class Ledger(Database):
             record.setting_id,
             record.repeat,
             record.num_frames,
-            _text(record),
+            text_of(record),
         )
 
     def statuses(self) -> dict[str, str]:
@@ -380,29 +270,6 @@ class Ledger(Database):
         return dict(self._rows("SELECT take_id, status FROM takes"))
 
     # Merging ----------------------------------------------------------------------------------
-
-    def adopt(self, other: Ledger) -> None:
-        """Takes over what another rack measured, all at once; what is here already stays.
-
-        Its rows get numbers below 0: they come before this rack's own, and never hold for it.
-        """
-        documents = other._rows("SELECT sha256, kind, text FROM documents")
-        with self._transaction():
-            for values in documents:
-                self._write("INSERT OR IGNORE INTO documents VALUES (?, ?, ?)", *values)
-            for table, key in ADOPTED.items():
-                names = f"{key}, record" if key else "record"
-                rows = other._rows(f"SELECT {names} FROM {table} ORDER BY number DESC")  # noqa: S608
-                known = {text for (text,) in self._rows(f"SELECT record FROM {table}")}  # noqa: S608
-                for values in rows:
-                    if values[-1] not in known:
-                        marks = ", ".join("?" * len(values))
-                        self._write(
-                            f"INSERT OR IGNORE INTO {table} (number, {names}) "  # noqa: S608
-                            f"VALUES ((SELECT MIN(0, IFNULL(MIN(number), 0)) - 1 FROM {table}), "
-                            f"{marks})",
-                            *values,
-                        )
 
     def adopt_take(self, record: TakeRecord) -> None:
         """The commit point of a take of another rack."""
@@ -444,11 +311,18 @@ class Ledger(Database):
                 TakeRecord, "SELECT record FROM takes WHERE number = ?", number
             )
 
-    def takes_as_captured(self) -> Iterator[TakeRecord]:
-        """The captured takes in that order; first those that were superseded and are whole."""
-        yield from (old.take for old in self.superseded() if not old.damaged)
-        numbers = self._rows("SELECT number FROM takes WHERE status = 'captured' ORDER BY number")
-        for (number,) in numbers:
+    def takes_by_visit(self) -> Iterator[TakeRecord]:
+        """The captured takes as their settings were proven; first the superseded that are whole."""
+        proofs = "SELECT fingerprint_id FROM fingerprints ORDER BY number"
+        rows = self._rows(proofs) if self._version() >= 2 else []
+        places = {name: place for place, (name,) in enumerate(rows)}
+        old = [one.take for one in self.superseded() if not one.damaged]
+        yield from sorted(old, key=lambda take: places.get(take.fingerprint_id or "", -1))
+        numbers = self._rows(
+            "SELECT number, json_extract(record, '$.fingerprint_id') FROM takes "
+            "WHERE status = 'captured'"
+        )
+        for number, _ in sorted(numbers, key=lambda row: (places.get(row[1], -1), row[0])):
             yield from self._records(
                 TakeRecord, "SELECT record FROM takes WHERE number = ?", number
             )
@@ -494,27 +368,3 @@ class Ledger(Database):
         """Takes and frames by status."""
         rows = self._rows("SELECT status, COUNT(*), SUM(num_frames) FROM takes GROUP BY status")
         return {status: (takes, frames) for status, takes, frames in rows}
-
-    # ------------------------------------------------------------------------------------------
-
-    def _all(
-        self, kind: type[Record], table: str, since: int = 2, *, own: bool = False
-    ) -> list[Record]:
-        """A table in the order in which it grew; a ledger older than ``since`` has none."""
-        if self._version() < since:
-            return []
-        which = "WHERE number > 0 " if own else ""
-        query = f"SELECT record FROM {table} {which}ORDER BY number"  # noqa: S608 constants
-        return list(self._records(kind, query))
-
-    def _records(self, kind: type[Record], query: str, *values: Any) -> Iterator[Record]:
-        adapter = _adapter(kind)
-        for (text,) in self._rows(query, *values):
-            try:
-                yield adapter.validate_json(text)
-            except ValueError as error:
-                raise DamagedData(f"{self.path}: a row cannot be read: {error}") from None
-
-
-def _text(record: object) -> str:
-    return _adapter(type(record)).dump_json(record).decode()

@@ -10,8 +10,8 @@ Not in the files, and so not repeated: what the stream said of itself, and the l
 song was played (``OF_THE_STREAM``). That a probe knew better than the music (``knobs_log10`` warns,
 and does not fail) is believed.
 
-The takes come in the order in which they were captured, since the model of the unit has learnt
-from visit to visit.
+The takes come in the order of the visits to their settings, since the model of the unit has learnt
+from one to the next.
 """
 
 from __future__ import annotations
@@ -19,30 +19,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from capture.dataset.audio import read_blocks
 from capture.dataset.claims import Damage, check, song_claim, take_claims
 from capture.dataset.folder import Folder
-from capture.dataset.select import song_ids
-from capture.dataset.snapshot import Snapshot, snapshot
 from capture.errors import DamagedData
-from capture.hardware.profile import RigProfile
-from capture.model import CheckLimits, CheckResult, Control, Setting, SongRecord
-from capture.plan.spec import PlanSpec
-from capture.records import CalibrationRecord, FingerprintRecord, LawRecord, TakeRecord
-from capture.run import begun, markers
-from capture.run.fingerprints import learnt, watcher
+from capture.model import CheckResult, Setting
+from capture.records import TakeRecord
+from capture.run import markers
+from capture.run.fingerprints import watcher
 from capture.run.ledger import Ledger
 from capture.run.listener import Listener
 from capture.run.markers import Around
 from capture.run.recorder import Route, sent
 from capture.run.spread import spread
+from capture.run.standing import Stored, Wanted, stored_takes
 from capture.signal.checks import TakeLevels
 from capture.signal.fingerprint import passive
-from capture.signal.fingerprint.greybox import Model
 
 OF_THE_STREAM = ("stream_flags", "clock_frames", "pilot_db")
 OF_THE_MARKERS = (
@@ -55,46 +50,6 @@ UNSURE = 0.02
 """The same of a figure that both call unverified: what a take does not show well is not sharp."""
 EXACT = 1e-6
 """The same of levels, which are sums and extremes of the samples."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which takes. None: of all songs; whatever release they are in."""
-
-    songs: AbstractSet[str] | None
-    take_ids: AbstractSet[str] | None
-
-    @staticmethod
-    def of(root: Path, release: str | None, songs: str | None, part: str | None) -> Wanted:
-        """``songs`` and ``part`` as for ``select.song_ids``. Raises BadInput, DamagedData."""
-        so_far = Snapshot(root, None, Folder(root).identity())
-        found = snapshot(root, release) if release else so_far
-        ids = found.table("takes", ["take_id"])["take_id"].to_pylist() if release else None
-        return Wanted(song_ids(found, songs, part=part), None if ids is None else frozenset(ids))
-
-    def has(self, take: TakeRecord) -> bool:
-        return (self.songs is None or take.song_id in self.songs) and (
-            self.take_ids is None or take.take_id in self.take_ids
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A take, and all that it stood on. ``model`` is None where the unit was not enrolled.
-
-    ``unread``: its files have not been held against their hashes.
-    """
-
-    root: Path
-    take: TakeRecord
-    song: SongRecord
-    calibration: CalibrationRecord
-    law: LawRecord | None
-    limits: CheckLimits
-    inputs: tuple[str, ...]
-    controls: tuple[Control, ...]
-    model: Model | None
-    unread: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,87 +302,3 @@ def _facts(stored: Stored, heard: Heard) -> Iterator[tuple[str, float | None, fl
     yield "gain_db_at_zero", take.law.gain_db_at_zero, calibration.law.gain_db_at_zero
     yield "cv_corner_hz", take.cv_corner_hz, law.corner_hz if law else None
     yield "cv_offset_fs", take.cv_offset_fs, law.offset_fs if law else None
-
-
-def stored_takes(
-    root: Path,
-    ledger: Ledger,
-    wanted: Wanted,
-    known: AbstractSet[str] | None,
-) -> Iterator[Stored]:
-    """The takes with what they stood on. Raises DamagedData where that is not known."""
-    basis = _Basis(root, ledger, unread=known is None)
-    for take in ledger.takes_as_captured():
-        if wanted.has(take):
-            stored = basis.of(take)
-            names = (stored.song.input_file, take.output_file, take.cv_file, take.markers_file)
-            if not known or known.isdisjoint(names):
-                yield stored
-
-
-class _Basis:
-    """What takes stand on, looked up."""
-
-    def __init__(self, root: Path, ledger: Ledger, *, unread: bool) -> None:
-        self._root, self._ledger, self._unread = root, ledger, unread
-        self._songs = {song.song_id: song for song in ledger.songs()}
-        self._calibrations = {one.calibration_id: one for one in ledger.calibrations()}
-        self._laws = {law.law_id: law for law in ledger.laws()}
-        self._sessions = {one.session_id: one for one in ledger.sessions()}
-        self._asked: dict[tuple[str, str], tuple[PlanSpec, RigProfile]] = {}
-        self._models = _Models(ledger)
-
-    def of(self, take: TakeRecord) -> Stored:
-        try:
-            song = self._songs[take.song_id]
-            calibration = self._calibrations[take.calibration_id]
-            session = self._sessions[take.session_id]
-            law = self._laws[calibration.law_id] if calibration.law_id else None
-        except KeyError as error:
-            raise DamagedData(
-                f"{self._ledger.path}: take {take.take_id} stands on {error}, which is not there"
-            ) from None
-        hashes = session.plan_sha256, session.rig_sha256
-        if hashes not in self._asked:
-            self._asked[hashes] = begun.of_session(self._ledger, session)
-        plan, rig = self._asked[hashes]
-        inputs = tuple(n for n, wired in rig.audio.inputs.model_dump().items() if wired is not None)
-        return Stored(
-            root=self._root,
-            take=take,
-            song=song,
-            calibration=calibration,
-            law=law,
-            limits=plan.checks,
-            inputs=inputs,
-            controls=rig.control_values,
-            model=self._models.after(take.fingerprint_id),
-            unread=self._unread,
-        )
-
-
-class _Models:
-    """The unit's model as it was when a visit had been judged. Visits are asked for in order."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._enrolments = {one.enrolment_id: one for one in ledger.enrolments()}
-        self._visits = ledger.fingerprints()
-        self._enrolled_by = {one.fingerprint_id: one.enrolment_id for one in self._visits}
-        self._walks: dict[str, Iterator[tuple[FingerprintRecord, Model]]] = {}
-        self._at: dict[str, tuple[str, Model]] = {}
-
-    def after(self, fingerprint_id: str | None) -> Model | None:
-        """None where the setting was not probed, or the unit not enrolled."""
-        name = self._enrolled_by.get(fingerprint_id or "")
-        if fingerprint_id is None or name is None or name not in self._enrolments:
-            return None
-        for _ in range(2):
-            at = self._at.get(name)
-            if at is not None and at[0] == fingerprint_id:
-                return at[1]
-            for visit, model in self._walks.get(name, ()):
-                self._at[name] = visit.fingerprint_id, model
-                if visit.fingerprint_id == fingerprint_id:
-                    return model
-            self._walks[name] = learnt(self._enrolments[name], self._visits)  # from the beginning
-        raise AssertionError  # the visit is one of them

@@ -48,8 +48,7 @@ class Redo:
         else:
             _require_present(folder, take_files)
         if self.retry_rejected:
-            rejected = [take for take in ledger.takes() if take.status == "rejected"]
-            _withdraw(folder, ledger, rejected, "it was rejected", observe)
+            _withdraw(folder, ledger, list(ledger.rejected()), "it was rejected", observe)
             ledger.ask_again()
 
 

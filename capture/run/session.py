@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 
 import capture
 from capture.dataset import files
-from capture.dataset.folder import LOST, Folder
 from capture.dataset.claims import names_of
+from capture.dataset.folder import LOST, Folder
 from capture.documents import Document
 from capture.errors import BadInput, DocumentFaults
 from capture.hardware.ports import Operator, Rig

@@ -50,7 +50,7 @@ def test_a_law_that_never_holds_ends_the_run(desk: Desk, rack: Rack) -> None:
 
 def test_an_interrupted_bracket_is_closed_by_the_next_run(desk: Desk, rack: Rack) -> None:
     rig = rack(
-        {"simulation.faults": ["ok", "ok", {"kind": "knob"}], "calibration.fingerprint": False}
+        {"simulation.faults": ["ok", "ok", "knob", "knob"], "calibration.fingerprint": False}
     )
     plan = desk.plan(rig=rig, more=MORE)
     desk.fails(4, "run", plan, "--out", "d")  # the knobs fail after a few takes
@@ -69,7 +69,7 @@ def test_a_law_runs_out_after_so_many_takes(desk: Desk, rack: Rack) -> None:
 
 def test_takes_between_two_levels_are_withdrawn(desk: Desk, rack: Rack) -> None:
     """The returns are turned down behind the program's back while a bracket is open."""
-    faults = {"simulation.faults": ["ok", "ok", {"kind": "knob"}], "calibration.fingerprint": False}
+    faults = {"simulation.faults": ["ok", "ok", "knob", "knob"], "calibration.fingerprint": False}
     plan = desk.plan(rig=rack(faults), more=MORE)
     desk.fails(4, "run", plan, "--out", "d")
     taken = len(rows(desk.folder / "d"))

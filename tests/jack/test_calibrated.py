@@ -259,7 +259,7 @@ def test_a_law_that_moved_withdraws_what_it_brackets(start_lab: Start) -> None:
     plan = lab.plan("-28", "0.1", "0.1", "4, 10")
     lab.rig(**RIG)
     # The knobs turn for the law and for the first setting; at the second the run ends.
-    for fault in (SLIPS_NOWHERE, SLIPS_NOWHERE, {"kind": "knob"}):
+    for fault in (SLIPS_NOWHERE, SLIPS_NOWHERE, *[{"kind": "knob"}] * 2):
         lab.rack.fault(**fault)
     assert "1 of 2 takes captured" in lab.desk.fails(4, "run", plan, "--out", "d")
     lab.rack.stop()

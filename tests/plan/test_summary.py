@@ -35,7 +35,7 @@ def counted(expansion: Expansion, timing: Timing) -> dict[str, float]:
     """The same figures, by walking through every take with the knobs in hand."""
     by_name = {control.name: control for control in expansion.controls}
     knobs: dict[str, Any] = {}
-    turns = 0
+    turns = passed = 0
     audio_s = turning_s = settling_s = 0.0
     for take in expansion:
         for name, value in take.setting.items():
@@ -45,6 +45,7 @@ def counted(expansion: Expansion, timing: Timing) -> dict[str, float]:
                 assert here is not None
                 assert there is not None
                 turns += 1
+                passed += abs(here - there)
                 turning_s += control.turn_s + control.step_s * abs(here - there)
             knobs[name] = value
         remembers = take.setting["release_s"] is AUTO
@@ -54,6 +55,7 @@ def counted(expansion: Expansion, timing: Timing) -> dict[str, float]:
         "takes": len(expansion),
         "audio_s": audio_s,
         "knob_turns": turns,
+        "positions_passed": passed,
         "turning_s": turning_s,
         "wall_s": timing.open_s
         + audio_s
@@ -75,6 +77,7 @@ def test_figures(plan: Plan, rig: Rig, songs: Any, name: str, count: int) -> Non
     assert found.settings == len({take.setting for take in expansion if take.repeat == 1})
     assert found.knob_turns <= found.nested_knob_turns
     assert found.turning_s <= found.nested_turning_s
+    assert all(percent >= 0 for percent in found.below_plan_order_percent.values())
 
 
 def test_nested_loops_are_counted_as_they_would_be(plan: Plan, rig: Rig, songs: Any) -> None:
@@ -115,6 +118,7 @@ def test_as_json(rich: tuple[Expansion, Summary]) -> None:
 
 
 def test_as_text(rich: tuple[Expansion, Summary]) -> None:
+    _, summary = rich
     text = view.as_text("a plan", *rich, ["take care"])
     for words in (
         "a plan",
@@ -123,7 +127,8 @@ def test_as_text(rich: tuple[Expansion, Summary]) -> None:
         "and 9 besides the grid",
         "3: 2 to train, 1 to test",
         "of them the reference",
-        "plain nested loops",
+        "plan order",
+        f"so {summary.below_plan_order_percent['knob_turns']:.0f} % fewer turns",
         "auto",
         "take care",
     ):

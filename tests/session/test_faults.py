@@ -41,6 +41,16 @@ def test_a_take_that_never_passes_is_rejected_and_the_session_goes_on(desk: Desk
     assert (status["captured"], status["rejected"], status["remaining"]) == (15, 1, 0)
     kept = list((desk.folder / "d/evidence/rejected").rglob("*.flac"))
     assert len(kept) == 3
+    (take,) = status["rejected_takes"]
+    assert {desk.folder / "d" / name for name in take["files"]} == set(kept)
+    (swap,) = [failed for failed in take["failed"] if failed["check"] == "swap"]
+    assert swap["figure"] > swap["limit"]
+    assert take["attempts"] == 3
+    told = desk.ok("status", "d")
+    assert f"rejected: {take['song_id']} at " in told
+    assert f"swap: {swap['figure']:.4g} (limit {swap['limit']:g})" in told
+    assert "(evidence/rejected" in told
+    assert "--retry-rejected records these again" in told
     report = desk.json("verify", "d")
     assert report["ok"] is True
     assert report["rejected"] == 1

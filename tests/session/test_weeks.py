@@ -106,35 +106,37 @@ def test_a_take_that_was_rejected_is_tried_again_when_asked(desk: Desk) -> None:
     assert desk.json("verify", "d")["ok"]
 
 
-REFERENCE = """
-reference:
-  setting: {threshold_db: -28, attack_ms: 0.1, release_s: 0.1, ratio: 4}
-  every_settings: 2
-"""
+def warmed(desk: Desk, faults: str = "[]") -> str:
+    """The simulated rig, which asks for 3 s of warming up."""
+    rig = desk.folder / desk.rig(faults=faults)
+    before = "  after_open_s: 0.5"
+    text = rig.read_text("utf-8")
+    assert before in text
+    rig.write_text(text.replace(before, f"{before}\n  warm_up_s: 3"), "utf-8")
+    return rig.name
 
 
-def test_a_rack_that_drifts_pauses_the_session(desk: Desk) -> None:
-    """The gain is off by 0.3 dB in the second reference take: the sixth of all."""
-    faults = "[ok, ok, ok, ok, ok, {kind: gain, gain_db: 0.3}]"
-    rig = desk.rig(faults=faults)
-    plan = desk.plan(rig=rig, releases="0.1", more=REFERENCE)
-    said = desk.fails(4, "run", plan, "--out", "d")
-    assert "the rack has drifted" in said
-    assert "left +0.300" in said
-    assert len(rows(desk.folder / "d")) == 6  # nothing that was recorded is lost
-    found = desk.ok("run", plan, "--out", "d")
-    assert "reference: 0.000 dB off the first" in found
-    drifts = rows(desk.folder / "d", "references")
-    assert [round(float(row["gain_left_db"]), 2) for row in drifts] == [0.3, 0.0]
-    assert desk.json("verify", "d")["ok"]
+def heads(said: str) -> list[str]:
+    return [line.split(":")[0] for line in said.splitlines()]
 
 
-def test_a_rig_that_asks_for_it_is_warmed_up_first(desk: Desk) -> None:
-    rig = desk.rig()
-    text = (desk.folder / rig).read_text("utf-8")
-    (desk.folder / rig).write_text(
-        text.replace("  after_open_s: 0.5", "  after_open_s: 0.5\n  warm_up_s: 30"), "utf-8"
-    )
-    said = desk.ok("run", desk.plan(rig=rig, releases="0.1"), "--out", "d", "--limit", "1")
-    lines = [line.split(":")[0] for line in said.splitlines()]
-    assert lines.index("warming up") < lines.index("gain law")
+MOMENTS = ("warm_up", "law", "fingerprint", "take")
+
+
+def test_a_lost_device_is_waited_for_whenever_it_was_and_the_rack_warmed_up_again(
+    desk: Desk,
+) -> None:
+    """A rack that lost power with it is cold."""
+    unplugs = ", ".join(f"{{kind: unplug, at_s: 1, during: {moment}}}" for moment in MOMENTS)
+    plan = desk.plan(rig=warmed(desk, f"[{unplugs}]"), releases="0.1")
+    lines = heads(desk.ok("run", plan, "--out", "d", "--limit", "1"))
+    steps = [line for line in lines if line in ("warming up", "device lost", "device is back")]
+    assert steps == ["warming up", *["device lost", "device is back", "warming up"] * len(MOMENTS)]
+    assert "gain law" not in lines[: lines.index("device is back")]
+    assert [row["attempts"] for row in rows(desk.folder / "d")] == ["1"]
+
+
+def test_a_device_that_is_always_lost_in_warming_up_ends_the_run(desk: Desk) -> None:
+    unplug = "{kind: unplug, at_s: 1, during: warm_up}"
+    plan = desk.plan(rig=warmed(desk, f"[{', '.join([unplug] * 9)}]"), releases="0.1")
+    assert "lost 5 times" in desk.fails(4, "run", plan, "--out", "d")

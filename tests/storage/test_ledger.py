@@ -24,6 +24,7 @@ from capture.records import (
     SessionRecord,
     TakeRecord,
 )
+from capture.run.database import text_of
 from capture.run.ledger import NAME, SCHEMA, SCHEMA_VERSION, Ledger
 
 KINDS = (
@@ -211,7 +212,6 @@ def test_a_ledger_that_somebody_holds_is_waited_for(tmp_path: Path, made: Any) -
 
 
 def test_sixty_thousand_takes_are_counted_at_once(tmp_path: Path, made: Any) -> None:
-    from capture.run.ledger import _text
 
     ledger = Ledger.open(tmp_path)
     with ledger._transaction():
@@ -221,7 +221,7 @@ def test_sixty_thousand_takes_are_counted_at_once(tmp_path: Path, made: Any) -> 
             ledger._database.execute(
                 "INSERT INTO takes (take_id, status, song_id, setting_id, repeat, num_frames, "
                 "record) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*values, take.num_frames, _text(take)),
+                (*values, take.num_frames, text_of(take)),
             )
     seconds: dict[str, float] = {}
     for name, call in {

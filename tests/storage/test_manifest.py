@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from capture.dataset import manifest
+from capture.dataset import manifest, tables
 from capture.dataset.columns import take_columns
 from capture.model import AUTO, CheckResult, Control, Position
 from capture.run.ledger import Ledger
@@ -58,13 +58,13 @@ def parsed(text: str, kind: str) -> Any:
 
 def test_parquet_and_csv_and_ledger_say_the_same(filled: Ledger) -> None:
     root = filled.path.parent
-    tables = manifest.of_ledger(filled, CONTROLS)
-    manifest.write(root, tables)
-    assert set(tables) == {
+    content = manifest.of_ledger(filled, CONTROLS)
+    manifest.write(root, content)
+    assert set(content) == {
         "takes", "songs", "settings", "calibrations", "laws", "law_steps", "enrolments",
-        "fingerprints", "anchors", "sessions", "references", "visits",
+        "fingerprints", "anchors", "sessions", "references", "releases", "visits",
     }  # fmt: skip
-    for name, (columns, rows) in tables.items():
+    for name, (columns, rows) in content.items():
         table = pq.read_table(root / "manifest" / f"{name}.parquet")
         assert {f.name: f.type for f in table.schema} == {n: ARROW[k] for n, k in columns.items()}
         expected = [{column: row.get(column) for column in columns} for row in rows]
@@ -80,7 +80,7 @@ def test_parquet_and_csv_and_ledger_say_the_same(filled: Ledger) -> None:
 
 
 def test_each_captured_take_is_a_row_and_no_other(filled: Ledger) -> None:
-    _, rows = manifest.of_ledger(filled, CONTROLS)["takes"]
+    rows = list(manifest.of_ledger(filled, CONTROLS)["takes"][1])
     captured = {take.take_id: take for take in filled.takes() if take.status == "captured"}
     assert {row["take_id"] for row in rows} == set(captured)
     assert len(rows) == 7
@@ -109,17 +109,17 @@ def test_auto_is_a_column_of_its_own(filled: Ledger) -> None:
 
 def test_it_is_written_once_and_anew_when_it_is_harmed(filled: Ledger) -> None:
     root = filled.path.parent
-    tables = manifest.of_ledger(filled, CONTROLS)
-    manifest.write(root, tables)
+    content = manifest.of_ledger(filled, CONTROLS)
+    manifest.write(root, content)
     stamps = {p: p.stat().st_mtime_ns for p in (root / "manifest").iterdir()}
-    manifest.write(root, tables)
+    manifest.write(root, content)
     assert {p: p.stat().st_mtime_ns for p in (root / "manifest").iterdir()} == stamps
     (root / "manifest" / "takes.parquet").write_bytes(b"nothing of the kind")
     (root / "manifest" / "songs.csv").unlink()
-    manifest.write(root, tables)
-    for name, (columns, rows) in tables.items():
-        assert manifest.same_parquet(root / "manifest" / f"{name}.parquet", columns, rows)
-        assert manifest.same_csv(root / "manifest" / f"{name}.csv", columns, rows)
+    manifest.write(root, content)
+    assert not list((root / "manifest").glob(".*"))
+    for name, (columns, rows) in content.items():
+        assert not tables.differing(root / "manifest", name, columns, rows)
 
 
 def test_every_check_has_its_columns(filled: Ledger) -> None:
@@ -162,8 +162,8 @@ def test_any_figure_and_any_name_survive(
     )
     columns = take_columns(CONTROLS)
     row = manifest.take_row(take, {made.song().song_id: made.song()}, CONTROLS, None, None)
-    (back,) = manifest.to_arrow(columns, [row]).to_pylist()
-    (line,) = csv.DictReader(io.StringIO(manifest.to_csv(columns, [row]), newline=""))
+    (back,) = tables.to_arrow(columns, [row]).to_pylist()
+    (line,) = csv.DictReader(io.StringIO(tables.to_csv(columns, [row]), newline=""))
     for name, value in (("check_swap", figure), ("rms_left_dbfs", level)):
         assert back[name] == value
         assert parsed(line[name], "double") == value

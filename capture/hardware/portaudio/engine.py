@@ -90,6 +90,9 @@ class Callback:
         self._started_s: float | None = None
         self._frame = 0
         self._blocks = 0
+        self.leaving = False
+        """Waits for nobody any more. A driver that was killed keeps no promise; while a callback
+        waited for it, jackd would wait too, and so would whoever comes next."""
 
     def __call__(self, indata: Any, outdata: Any, frames: int, clock: Any, status: Any) -> None:
         first, end, header = self._frame, self._frame + frames, self._header
@@ -143,7 +146,7 @@ class Callback:
 
     def _idle(self, first: int) -> bool:
         """Nothing is to be played, and nobody reads."""
-        return self._header[PROMISED] <= first and self._header[UNREAD] == OPEN
+        return not self.leaving and self._header[PROMISED] <= first and self._header[UNREAD] == OPEN
 
     def _rest(self, first: int) -> None:
         """A stream in freewheel shall not run on for nothing: it would take the machine."""
@@ -160,6 +163,8 @@ class Callback:
         that nothing was written over it meanwhile, not even by a callback that is under way.
         """
         header = self._header
+        if self.leaving:
+            return 0
         starved = STARVED if header[FILLED] < min(end, header[PROMISED]) else 0
         return starved | (OVERRUN if header[UNREAD] < end + frames - self._ring_frames else 0)
 
@@ -192,11 +197,12 @@ def main(pipe: Connection, wanted: devices.Wanted, ring_frames: int, freewheel: 
             rings.remove()
         pipe.send(Refused(fault.messages))
         return
-    pipe.send(Opened(rings.name, layout, found.inputs.columns, found.outputs.columns))
     with contextlib.suppress(OSError, EOFError):  # the driver is gone: nobody to tell
+        pipe.send(Opened(rings.name, layout, found.inputs.columns, found.outputs.columns))
         while not pipe.poll(LOOK_S):
             if not stream.active:
                 rings.header[STATE] = LOST
+    callback.leaving = True
     if stream.active:
         # jackd does not survive that a client leaves in freewheel.
         if found.jack and (freewheel or callback.ahead_s() > EARLY_S):

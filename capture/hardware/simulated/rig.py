@@ -19,7 +19,15 @@ from capture.hardware.simulated import law
 from capture.hardware.simulated.chain import Chain, Truth, Wiring, inputs_of
 from capture.hardware.simulated.edits import double, lose, up_to
 from capture.hardware.simulated.unit import Unit
-from capture.hardware.simulation import CONTROLS, AnyFault, KnobFault, KnobSlips, Ok, Simulation
+from capture.hardware.simulation import (
+    CONTROLS,
+    AnyFault,
+    KnobFault,
+    KnobSlips,
+    Ok,
+    Simulation,
+    Unplug,
+)
 from capture.hardware.turns import Turns
 from capture.model import Setting
 
@@ -72,8 +80,7 @@ class SimulatedAudio:
         if tail_frames:
             play = itertools.chain(play, [np.zeros((tail_frames, 2), np.int32)])
         faults = list(self.simulation.always)
-        if label.purpose == "take":
-            faults.append(self._script.next_take())
+        faults.append(self._script.next_of(label.purpose))
         wiring = Wiring.of(faults)
         wiring.cv_scale *= self.simulation.cv.warmth(self.frames / self.sample_rate_hz)
         return SimulatedRecording(self, play, label, wiring)
@@ -171,16 +178,28 @@ def _chunks(blocks: Iterable[Samples]) -> Iterator[Samples]:
 
 
 class Script:
-    """The scripted faults: which take is the next one."""
+    """The scripted faults: which take is the next one, and what befalls what is no take."""
 
     def __init__(self, faults: Iterable[AnyFault]) -> None:
-        self._faults = list(faults)
+        faults = list(faults)
+        self._others = [f for f in faults if isinstance(f, Unplug) and f.during != "take"]
+        self._faults = [fault for fault in faults if fault not in self._others]
 
     def add(self, fault: AnyFault) -> None:
         self._faults.append(fault)
 
     def next_take(self) -> AnyFault:
         return self._faults.pop(0) if self._faults else Ok()
+
+    def next_of(self, purpose: str) -> AnyFault:
+        """What befalls the next recording that is made for ``purpose``."""
+        if purpose == "take":
+            return self.next_take()
+        found = next((fault for fault in self._others if fault.during == purpose), None)
+        if found is None:
+            return Ok()
+        self._others.remove(found)
+        return found
 
     def turned(self, setting: Setting) -> Setting:
         """Where the knobs go when told to turn to ``setting`` for the next take.

@@ -54,7 +54,7 @@ def test_all_that_does_not_fit_the_controls_is_told_at_once() -> None:
     assert messages(servos, *controls) == [
         "dynamixel.servos.ratoi: there is no control 'ratoi' with the driver dynamixel; did you "
         "mean 'ratio'?",
-        "dynamixel.servos: says nothing of makeup_db, whose driver is dynamixel",
+        "dynamixel.servos: says nothing of makeup_db, whose driver is dynamixel; give it an entry",
         "dynamixel.servos.ratio.id: 1 is that of ratoi already; give each servo its own",
         "dynamixel.servos.ratio.at_deg: has 2, one for each position, but ratio has 3 positions: "
         "0, 1, 2",

@@ -8,7 +8,9 @@ import os
 import select
 import threading
 import tty
+from collections.abc import Callable
 from pathlib import Path
+from queue import SimpleQueue
 from types import TracebackType
 
 from capture.errors import DeviceLost
@@ -58,6 +60,7 @@ class Pty:
     def __init__(self, peer: Peer, path: Path, piece: int = 4096) -> None:
         self.peer, self.path, self._piece = peer, path, piece
         self._thread: threading.Thread | None = None
+        self._befalls: SimpleQueue[Callable[[], bytes | None]] = SimpleQueue()
 
     def __enter__(self) -> Pty:
         self.plug_in()
@@ -87,6 +90,11 @@ class Pty:
         self._end()
         self.path.unlink()
 
+    def befall(self, what: Callable[[], bytes | None]) -> None:
+        """What happens to the controller of itself; it says what comes of that, unasked."""
+        self._befalls.put(what)
+        os.write(self._stop, b"!")
+
     def _end(self) -> None:
         if self._thread is not None:
             os.close(self._stop)
@@ -100,7 +108,10 @@ class Pty:
             while not self.peer.unplugged:
                 ready, _, _ = select.select([master, stop], [], [])
                 if stop in ready:
-                    return
+                    if not os.read(stop, 1):
+                        return
+                    self._say(master, self._befalls.get()() or b"")
+                    continue
                 packet = os.read(master, 4096)
                 if packet[0] == 0:
                     self._say(master, self.peer.receive(packet[1:]))

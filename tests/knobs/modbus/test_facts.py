@@ -154,7 +154,7 @@ def test_all_that_does_not_fit_the_controls_is_told_at_once() -> None:
     assert messages(registers, *CONTROLS.values(), knee) == [
         "modbus.registers.ratoi: there is no control 'ratoi' with the driver modbus; did you mean "
         "'ratio'?",
-        "modbus.registers: says nothing of knee_db, whose driver is modbus",
+        "modbus.registers: says nothing of knee_db, whose driver is modbus; give it an entry",
         "modbus.registers.ratio.values: has 2, one for each position, but ratio has 3 positions: "
         "2, 4, 10",
         "modbus.registers.attack_ms.coils: cannot tell 10 and 30 apart: 4 and 4",
