@@ -2,7 +2,7 @@
 
     python -m tests.signal.auraloss_figures
 
-prints ``FIGURES`` anew, where torch and auraloss are installed (``pip install torch auraloss``; from
+prints ``FIGURES`` anew where torch and auraloss are installed (``pip install torch auraloss``: from
 PyPI torch brings gigabytes of CUDA along, so CI has neither). ``test_auraloss.py`` compares with
 them where they are, ``test_metrics.py`` with the figures below everywhere.
 """

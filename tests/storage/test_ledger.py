@@ -212,7 +212,6 @@ def test_a_ledger_that_somebody_holds_is_waited_for(tmp_path: Path, made: Any) -
 
 
 def test_sixty_thousand_takes_are_counted_at_once(tmp_path: Path, made: Any) -> None:
-
     ledger = Ledger.open(tmp_path)
     with ledger._transaction():
         for number in range(60_000):
