@@ -63,7 +63,7 @@ def test_croissant_has_what_its_validator_does_not_ask_for(made: Made) -> None:
     assert found["license"] == "https://spdx.org/licenses/CC-BY-4.0"
     assert found["url"] == "https://example.org/small"
     assert [one["name"] for one in found["creator"]] == ["A. Person", "Another Person"]
-    assert found["description"] == "Two songs of noise."
+    assert found["description"] == "A second of each of two songs."
     assert found["version"] == "1.1.0"
     released = json.loads((made.second / "releases/1.1.0/release.json").read_text("utf-8"))
     assert found["datePublished"] == found["dateModified"] == released["released_at"]
