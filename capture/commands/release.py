@@ -49,7 +49,7 @@ def diff(dataset: Dataset, before: Before, after: After, as_json: Json = False) 
     from capture.dataset.snapshot import snapshot
     from capture.view import releases as view
 
-    changes = compare(snapshot(dataset, before).table, snapshot(dataset, after).table)
+    changes = compare(snapshot(dataset, before), snapshot(dataset, after))
     if as_json:
         print_json(view.diff_json(before, after, changes))
     else:

@@ -6,16 +6,23 @@ takes the place of is the one with the same song, setting and planned repeat.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from capture.dataset.arrow import pyarrow
 from capture.dataset.version import Bump
 from capture.model import REVISION
 
-Read = Callable[[str], Any]
-"""Gives a version's table, a pyarrow.Table, by its name."""
+
+class Tables(Protocol):
+    """A version's tables; ``snapshot.Snapshot`` is one."""
+
+    def columns(self, name: str) -> list[str]: ...
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> Any: ...
+
+
 COMPARED = {
     "takes": "take_id",
     "songs": "song_id",
@@ -25,8 +32,8 @@ COMPARED = {
     "fingerprints": "fingerprint_id",
 }
 """The tables that a take's meaning is in, and what names their rows."""
-COUNTS = {"settings": {"takes", "setting_split"}}
-"""Columns that sum up takes."""
+COUNTS = {"settings": {"takes", "setting_split"}, "takes": {"superseded_by"}}
+"""Columns that sum up takes, or say what became of them."""
 SPLITS = {"split", "setting_split"}
 
 
@@ -58,86 +65,92 @@ class Diff:
         return "minor" if self.added or self.columns_added else "patch"
 
 
-def diff(before: Read, after: Read) -> Diff:
+def diff(before: Tables, after: Tables) -> Diff:
     """From one version to a later one. Whatever the tables raise is let through."""
     changed: dict[str, dict[str, list[str]]] = {}
     lost: dict[str, list[str]] = {}
-    columns_added: dict[str, list[str]] = {}
-    columns_removed: dict[str, list[str]] = {}
     for name, key in COMPARED.items():
-        if name == "takes":
-            continue
-        old, new = before(name), after(name)
-        _columns(name, old, new, columns_added, columns_removed)
-        gone = _without(old, new, key)
-        if gone and name == "settings":
-            gone = []  # a setting is gone with its last take
-        if gone:
-            lost[name] = gone
-        if found := _changes(old, new, key, COUNTS.get(name, set())):
+        if found := _changes(before, after, name, key):
             changed[name] = found
-    old, new = before("takes"), after("takes")
-    _columns("takes", old, new, columns_added, columns_removed)
-    superseded, removed = _gone(old, new)
-    added = set(_without(new, old, "take_id")) - {later for _, later in superseded}
-    found = _changes(old, new, "take_id", {"superseded_by"})
-    resplit = sorted({one for column in SPLITS for one in found.pop(column, [])})
-    if found:
-        changed["takes"] = found
+        gone = sorted(_keys(before, name, key) - _keys(after, name, key))
+        if gone and name not in ("takes", "settings"):  # a setting is gone with its last take
+            lost[name] = gone
+    takes_before, takes_after = (_keys(version, "takes", "take_id") for version in (before, after))
+    superseded, removed = _gone(before, after, takes_before - takes_after)
+    added = takes_after - takes_before - {later for _, later in superseded}
+    of_takes = changed.pop("takes", {})
+    resplit = sorted({one for column in SPLITS for one in of_takes.pop(column, [])})
+    if of_takes:
+        changed["takes"] = of_takes
     return Diff(
-        sorted(added), superseded, removed, resplit, changed, lost, columns_added, columns_removed
+        added=sorted(added),
+        superseded=superseded,
+        removed=removed,
+        resplit=resplit,
+        changed=changed,
+        lost=lost,
+        columns_added=_columns_more(after, before),
+        columns_removed=_columns_more(before, after),
     )
 
 
-def _columns(
-    name: str, old: Any, new: Any, added: dict[str, list[str]], removed: dict[str, list[str]]
-) -> None:
-    for into, some, other in ((added, new, old), (removed, old, new)):
-        if more := [column for column in some.column_names if column not in other.column_names]:
-            into[name] = more
+def _columns_more(some: Tables, other: Tables) -> dict[str, list[str]]:
+    """By table, the columns that ``other`` lacks."""
+    found: dict[str, list[str]] = {}
+    for name in COMPARED:
+        known = set(other.columns(name))
+        if more := [column for column in some.columns(name) if column not in known]:
+            found[name] = more
+    return found
 
 
-def _without(some: Any, other: Any, key: str) -> list[str]:
-    """The keys of ``some`` that ``other`` lacks, sorted."""
-    return sorted(set(some[key].to_pylist()) - set(other[key].to_pylist()))
+def _keys(version: Tables, name: str, key: str) -> set[str]:
+    return set(version.table(name, [key])[key].to_pylist())
 
 
-def _gone(old: Any, new: Any) -> tuple[list[tuple[str, str]], list[str]]:
+def _gone(
+    before: Tables, after: Tables, missing: set[str]
+) -> tuple[list[tuple[str, str]], list[str]]:
     """The takes that the new version lacks: those that another took the place of, and the rest."""
-    missing = set(_without(old, new, "take_id"))
     if not missing:
         return [], []
-    later = {place: take_id for take_id, place in _places(new)}
-    pairs = {one: later.get(place) for one, place in _places(old) if one in missing}
+    later = {place: take_id for take_id, place in _places(after)}
+    pairs = {one: later.get(place) for one, place in _places(before) if one in missing}
     superseded = sorted((one, follower) for one, follower in pairs.items() if follower)
     return superseded, sorted(one for one, follower in pairs.items() if not follower)
 
 
-def _places(takes: Any) -> list[tuple[str, tuple[str, str, int]]]:
+def _places(version: Tables) -> list[tuple[str, tuple[str, str, int]]]:
     """Each take, and which planned take it is."""
     columns = ("take_id", "song_id", "setting_id", "repeat")
+    takes = version.table("takes", columns)
     cells = zip(*(takes[name].to_pylist() for name in columns), strict=True)
     return [(one, (song, setting, repeat % REVISION)) for one, song, setting, repeat in cells]
 
 
-def _changes(old: Any, new: Any, key: str, ignored: set[str]) -> dict[str, list[str]]:
-    """By column, the keys of the rows in both tables whose cells differ. Null equals null."""
-    pa = pyarrow()
-    compute = pa.compute
-    at = compute.index_in(old[key], value_set=new[key].combine_chunks())
+def _changes(before: Tables, after: Tables, name: str, key: str) -> dict[str, list[str]]:
+    """By column, the keys of the rows in both versions whose cells differ. Null equals null.
+
+    Read column by column: a whole table of a large dataset, twice, is a lot of memory.
+    """
+    compute = pyarrow().compute
+    keys = before.table(name, [key])[key]
+    at = compute.index_in(keys, value_set=after.table(name, [key])[key].combine_chunks())
     both = compute.is_valid(at)
-    old, new = old.filter(both), new.take(at.filter(both))
+    keys, at = keys.filter(both), at.filter(both)
     found: dict[str, list[str]] = {}
-    for name in old.column_names:
-        if name in ignored or name not in new.column_names:
+    common = set(after.columns(name)) - COUNTS.get(name, set())
+    for column in before.columns(name):
+        if column not in common:
             continue
-        first, second = old[name], new[name]
+        first = before.table(name, [column])[column].filter(both)
+        second = after.table(name, [column])[column].take(at)
         if not first.type.equals(second.type):
-            found[name] = old[key].to_pylist()
+            found[column] = keys.to_pylist()
             continue
         same = compute.fill_null(compute.equal(first, second), False)
         none = compute.and_(compute.is_null(first), compute.is_null(second))
         differ = compute.invert(compute.or_(same, none))
-        if rows := old[key].filter(differ).to_pylist():
-            found[name] = rows
+        if rows := keys.filter(differ).to_pylist():
+            found[column] = rows
     return found

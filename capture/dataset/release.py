@@ -16,7 +16,7 @@ No audio file is touched.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,11 +90,13 @@ def release(
     part = files.part_of(final)
     try:
         _write_tables(part, ledger, controls, version)
-        changes = diff(before.table, _reader(part)) if before else None
+        changes = diff(before, Snapshot(folder.root, version, {}, part)) if before else None
         if before and before.version and changes:
             _require_next(version, before.version, changes)
-        facts = _facts(folder, ledger, part, version, before, missing)
+        audio = {claim.file: claim.sha256 for claim in _claims(ledger)}
+        facts = _facts(folder, ledger, part, version, before, missing, audio)
         _write_texts(folder, ledger, part, final, facts, before, changes)
+        files.write_text(part / SUMS, "".join(_sums(folder, part, final, audio)))
         sums_sha256 = files.sha256(part / SUMS)
         files.commit({part: final})
     finally:
@@ -188,11 +190,6 @@ def _write_texts(
         files.write_text(part / f"{kind}.yaml", ledger.current(kind) or "")
     earlier = (before.folder / CHANGELOG).read_text("utf-8") if before else ""
     files.write_text(part / CHANGELOG, changelog.text(facts, changes) + earlier)
-    files.write_text(part / SUMS, "".join(_sums(folder, ledger, part, final)))
-
-
-def _reader(folder: Path) -> Callable[[str], Any]:
-    return lambda name: pyarrow().parquet.read_table(folder / f"{name}.parquet")
 
 
 def _facts(
@@ -202,6 +199,7 @@ def _facts(
     version: Version,
     before: Snapshot | None,
     missing: Missing,
+    audio: Iterable[str],
 ) -> dict[str, Any]:
     """The content of release.json."""
     compute = pyarrow().compute
@@ -222,7 +220,7 @@ def _facts(
         "songs": len(takes["song_id"].unique()),
         "settings": len(takes["setting_id"].unique()),
         "audio_s": compute.sum(seconds).as_py(),
-        "bytes": sum((folder.root / claim.file).stat().st_size for claim in _claims(ledger)),
+        "bytes": sum((folder.root / file).stat().st_size for file in audio),
         "missing": {"takes": missing.takes, "by_reason": missing.by_reason},
         "plan_sha256": ledger.fact("plan_sha256"),
         "rig_sha256": ledger.fact("rig_sha256"),
@@ -242,9 +240,9 @@ def _claims(ledger: Ledger) -> Iterator[claims.Claim]:
     yield from claims.measurement_claims(ledger)
 
 
-def _sums(folder: Folder, ledger: Ledger, part: Path, final: Path) -> Iterator[str]:
+def _sums(folder: Folder, part: Path, final: Path, audio: Mapping[str, str]) -> Iterator[str]:
     """The lines of SHA256SUMS, for ``sha256sum -c`` in the dataset's folder."""
-    lines = {claim.file: claim.sha256 for claim in _claims(ledger)}
+    lines = dict(audio)
     for path in part.iterdir():
         lines[folder.relative(final / path.name)] = files.sha256(path)
     yield from (f"{lines[name]}  {name}\n" for name in sorted(lines))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from capture.dataset.claims import Claim, Damage, check, claims_of
+from capture.dataset.claims import Claim, Damage, check
 from capture.dataset.folder import Folder
 from capture.dataset.snapshot import RELEASES, SUMS
 from capture.errors import BadInput, DamagedData
@@ -13,10 +13,9 @@ from capture.records import ReleaseRecord
 from capture.run.ledger import Ledger
 
 
-def verify(folder: Folder, ledger: Ledger) -> Iterator[Damage]:
-    """What is wrong with the releases' own files. Their audio is the dataset's."""
+def verify(folder: Folder, ledger: Ledger, claimed: Mapping[str, Claim]) -> Iterator[Damage]:
+    """What is wrong with the releases' own files. Their audio is the dataset's: ``claimed``."""
     known = ledger.releases()
-    claimed = {claim.file: claim.sha256 for claim in claims_of(ledger)} if known else {}
     for release in known:
         if damage := check(folder.root, _sums_claim(release)):
             yield damage
@@ -24,7 +23,7 @@ def verify(folder: Folder, ledger: Ledger) -> Iterator[Damage]:
         sums = read_sums(folder.root, release.version)
         yield from _own(folder, release.version, sums)
         for file, sha256 in sums.items():
-            if claimed.get(file, sha256) != sha256:
+            if file in claimed and claimed[file].sha256 != sha256:
                 message = f"the ledger's hash is not that of release {release.version}"
                 yield Damage("disagrees", file, message)
     places = folder.root / RELEASES

@@ -36,13 +36,16 @@ class Snapshot:
     root: Path
     version: Version | None
     identity: dict[str, Any]
+    folder: Path
+    """Where its tables are."""
 
-    @property
-    def folder(self) -> Path:
-        """Where its tables are."""
-        if self.version is None:
-            return self.root / "manifest"
-        return self.root / RELEASES / str(self.version)
+    def columns(self, name: str) -> list[str]:
+        """The names of a table's columns. Raises DamagedData."""
+        path = self.folder / f"{name}.parquet"
+        try:
+            return list(pyarrow().parquet.read_schema(path).names)
+        except (OSError, ValueError) as error:
+            raise DamagedData(f"{path}: cannot be read: {error}") from None
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> Any:
         """A pyarrow.Table: ``takes``, ``songs``, ``settings`` ...; of the ``columns`` only.
@@ -69,8 +72,8 @@ class Snapshot:
     @property
     def controls(self) -> list[str]:
         """The columns of the setting, in panel order: ``threshold_db``, ..., ``release_auto``."""
-        names: list[str] = self.table("settings").column_names
-        return [name for name in names if name not in ("setting_id", "setting_split", "takes")]
+        fixed = ("setting_id", "setting_split", "takes")
+        return [name for name in self.columns("settings") if name not in fixed]
 
 
 def versions(root: Path) -> list[Version]:
@@ -92,13 +95,13 @@ def snapshot(root: Path, version: str | None = None) -> Snapshot:
     folder = Folder(root)
     folder.require()
     known = versions(root)
-    if version is None:
-        return Snapshot(root, known[-1] if known else None, folder.identity())
-    wanted = Version.of(version)
+    if version is None and not known:
+        return Snapshot(root, None, folder.identity(), root / "manifest")
+    wanted = known[-1] if version is None else Version.of(version)
     if wanted is None or wanted not in known:
         there = ", ".join(map(str, known)) or "none yet (capture release)"
         raise BadInput(f"{root}: has no release {version}; it has: {there}")
-    return Snapshot(root, wanted, folder.identity())
+    return Snapshot(root, wanted, folder.identity(), root / RELEASES / str(wanted))
 
 
 def release_facts(found: Snapshot) -> dict[str, Any]:

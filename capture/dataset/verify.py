@@ -11,11 +11,11 @@ noted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from capture.dataset import files, manifest, releases, standards, tables
-from capture.dataset.claims import Damage, check, claims_of
+from capture.dataset.claims import Claim, Damage, check, claims_of
 from capture.dataset.folder import SCHEMA_VERSION, Folder
 from capture.dataset.snapshot import snapshot
 from capture.dataset.standards import bag
@@ -48,12 +48,12 @@ def verify(
     """Checks every file, every row and every manifest. ``progress`` is called with each file."""
     damage: list[Damage] = []
     count = size = 0
-    seen: set[str] = set()
+    seen: dict[str, Claim] = {}
     for claim in claims_of(ledger):
         progress(claim.file)
         if claim.file in seen:
             damage.append(Damage("disagrees", claim.file, "is claimed by two rows"))
-        seen.add(claim.file)
+        seen[claim.file] = claim
         found = check(folder.root, claim)
         if found:
             damage.append(found)
@@ -61,7 +61,7 @@ def verify(
             count += 1
             size += (folder.root / claim.file).stat().st_size
     damage += _documents(folder, ledger)
-    damage += releases.verify(folder, ledger)
+    damage += releases.verify(folder, ledger, seen)
     pending = [
         *(
             Damage("extra", name, "no row of the ledger claims it")
@@ -69,7 +69,7 @@ def verify(
             if name not in seen
         ),
         *_manifests(folder, ledger, controls),
-        *_standards(folder, ledger),
+        *_standards(folder, ledger, seen.values()),
     ]
     notes: list[str] = []
     if why := unfinished(folder, ledger):
@@ -131,13 +131,17 @@ def _documents(folder: Folder, ledger: Ledger) -> Iterator[Damage]:
             yield Damage("disagrees", "dataset.json", f"its {kind}_sha256 is not the ledger's")
 
 
-def _standards(folder: Folder, ledger: Ledger) -> Iterator[Damage]:
+def _standards(folder: Folder, ledger: Ledger, claims: Iterable[Claim]) -> Iterator[Damage]:
     """The files that other programs load the folder by, where there is a release."""
     if ledger.releases():
         try:
-            newest = snapshot(folder.root)
-            yield from standards.damage(folder.root, newest, bag.payload(folder.root, ledger))
-        except (BadInput, DamagedData) as error:  # the release's own damage is named elsewhere
+            payload = bag.payload_of(folder.root, claims)
+            yield from standards.damage(folder.root, snapshot(folder.root), payload)
+        except (
+            BadInput,
+            DamagedData,
+            OSError,
+        ) as error:  # the release's own damage is named elsewhere
             yield Damage("disagrees", standards.card.NAME, str(error))
 
 

@@ -36,7 +36,7 @@ class Wanted:
     @staticmethod
     def of(root: Path, release: str | None, songs: str | None, part: str | None) -> Wanted:
         """``songs`` and ``part`` as for ``select.song_ids``. Raises BadInput, DamagedData."""
-        so_far = Snapshot(root, None, Folder(root).identity())
+        so_far = Snapshot(root, None, Folder(root).identity(), root / "manifest")
         found = snapshot(root, release) if release else so_far
         ids = found.table("takes", ["take_id"])["take_id"].to_pylist() if release else None
         return Wanted(song_ids(found, songs, part=part), None if ids is None else frozenset(ids))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -31,10 +33,21 @@ SCHEMA = pa.schema(
 )  # fmt: skip
 
 
-def version(takes: list[dict[str, Any]], **others: Any) -> Any:
+@dataclass
+class Tables:
+    found: dict[str, Any]
+
+    def columns(self, name: str) -> list[str]:
+        return self.found[name].column_names
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> Any:
+        return self.found[name].select(columns or self.columns(name))
+
+
+def version(takes: list[dict[str, Any]], **others: Any) -> Tables:
     tables = {name: pa.table({key: pa.array([], pa.string())}) for name, key in COMPARED.items()}
     tables["takes"] = pa.Table.from_pylist(takes, SCHEMA)
-    return (tables | others).__getitem__
+    return Tables(tables | others)
 
 
 def test_the_same_is_a_patch() -> None:

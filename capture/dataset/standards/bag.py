@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from capture.dataset import files
-from capture.dataset.claims import claims_of
+from capture.dataset.claims import Claim, claims_of
 from capture.dataset.folder import Folder
 from capture.run.ledger import Ledger
 
@@ -31,9 +31,14 @@ TAGS = ("README.md", "croissant.json", "datapackage.json", "metadata_*.parquet")
 
 def payload(root: Path, ledger: Ledger) -> list[tuple[str, str, int]]:
     """What the ledger says of ``data/``, rejected takes and damaged superseded ones left out."""
+    return payload_of(root, claims_of(ledger))
+
+
+def payload_of(root: Path, claims: Iterable[Claim]) -> list[tuple[str, str, int]]:
+    """What is claimed of ``data/``."""
     return [
         (c.file, c.sha256, (root / c.file).stat().st_size if c.bytes is None else c.bytes)
-        for c in claims_of(ledger)
+        for c in claims
         if c.file.startswith("data/")
     ]
 
