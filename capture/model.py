@@ -260,6 +260,7 @@ class CheckLimits:
     cv_scatter_warn_db: Annotated[float, Ge(0), Le(60)] = 0.1
     cv_flat_share: Annotated[float, Ge(0), Le(1)] = 0.2
     cv_unplugged_db: Annotated[float, Ge(0), Le(60)] = 0.5
+    cv_above_rest_db: Annotated[float, Ge(0), Le(60)] = 0.5
     cv_slope_percent: Annotated[float, Ge(0), Le(100)] = 1.0
     cv_coupling_hz: Annotated[float, Ge(0), Le(100)] = 0.005
     cv_clip_db: Annotated[float, Ge(0), Le(60)] = 0.1

@@ -353,6 +353,7 @@ class TakeRecord:
     cv_corner_hz: float | None = None
     cv_offset_fs: float | None = None
     cv_start_fs: float | None = None
+    checks_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

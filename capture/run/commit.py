@@ -12,6 +12,7 @@ from capture.run.attempt import Attempt, discard
 from capture.run.flights import Flight, Task
 from capture.run.ledger import Ledger
 from capture.run.recorder import Parts
+from capture.signal import checks
 
 
 def commit(
@@ -78,6 +79,7 @@ def _record_of(
         return_gain_db=recipe.return_gain_db,
         captured_at=utc_now(),
         attempts=flight.number,
+        checks_version=checks.ALGORITHM_VERSION,
         peak_left_dbfs=levels.peak_left_dbfs,
         peak_right_dbfs=levels.peak_right_dbfs,
         rms_left_dbfs=levels.rms_left_dbfs,

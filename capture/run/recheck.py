@@ -36,7 +36,7 @@ from capture.run.markers import Around
 from capture.run.recorder import Route, sent
 from capture.run.spread import spread
 from capture.run.standing import Stored, Wanted, stored_takes
-from capture.signal.checks import TakeLevels
+from capture.signal.checks import ALGORITHM_VERSION, TakeLevels
 from capture.signal.fingerprint import passive
 
 OF_THE_STREAM = ("stream_flags", "clock_frames", "pilot_db")
@@ -97,6 +97,11 @@ class Judged:
     off: tuple[tuple[str, float], ...] = ()
     unheard: tuple[str, ...] = ()
 
+    @property
+    def other_checks(self) -> bool:
+        """Whether it was judged by other checks than these: then figures need not be the same."""
+        return self.take.checks_version != ALGORITHM_VERSION
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -130,11 +135,12 @@ def recheck(
     differences: list[Difference] = []
     notes: dict[str, int] = {}
     largest_off: dict[str, float] = {}
-    takes, audio_s = 0, 0.0
+    takes, others, audio_s = 0, 0, 0.0
     for judged in spread(judge, stored_takes(folder.root, ledger, wanted, known), jobs):
         stop()
         take = judged.take
         takes += 1
+        others += judged.other_checks
         audio_s += take.num_frames / take.sample_rate_hz
         progress(f"{takes}: {take.output_file}")
         damage += judged.damage
@@ -152,9 +158,19 @@ def recheck(
         tuple(dict.fromkeys(damage)),
         tuple(differences),
         largest_off,
-        tuple(
-            f"{name}: not repeated for {count} takes, of which too little was kept"
-            for name, count in notes.items()
+        (
+            *(
+                f"{name}: not repeated for {count} takes, of which too little was kept"
+                for name, count in notes.items()
+            ),
+            *(
+                [
+                    f"check figures: not compared for {others} takes, judged by other checks than "
+                    f"these ({ALGORITHM_VERSION})"
+                ]
+                if others
+                else []
+            ),
         ),
     )
 
@@ -246,7 +262,7 @@ def compare(
     take, found = stored.take, {check.name: check for check in heard.checks}
     differences: list[Difference] = []
     agreed: list[tuple[str, float]] = []
-    for row in take.checks:
+    for row in take.checks if take.checks_version == ALGORITHM_VERSION else ():
         if row.name in OF_THE_STREAM or row.name in heard.unheard:
             continue
         now = found.get(row.name, CheckResult(row.name, None, row.limit, "unverified"))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -94,10 +94,15 @@ class Rack:
         rate_hz = profile.audio.sample_rate_hz
         return Recorded(sent, received, truth, (fractions[0], fractions[1]), rate_hz)
 
-    def meter(self, take: Recorded, blocks: Iterable[int] | int = 65536) -> TakeMeter:
+    def meter(
+        self,
+        take: Recorded,
+        blocks: Iterable[int] | int = 65536,
+        origin: Literal["expected", "measured"] = "expected",
+    ) -> TakeMeter:
         """``blocks``: the size of each block, or the edges between them."""
         cv = self.profile().cv
-        meter = TakeMeter(take.rate_hz, expected_law(cv))
+        meter = TakeMeter(take.rate_hz, replace(expected_law(cv), origin=origin))
         frames = len(take.received)
         edges = list(range(0, frames, blocks)) if isinstance(blocks, int) else [0, *blocks]
         for start, stop in zip(edges, [*edges[1:], frames], strict=True):
@@ -112,6 +117,10 @@ class Rack:
         frames = len(take.sent) if planned is None else planned
         found = self.meter(take).verdicts(frames, take.fractions, limits or CheckLimits())
         return {check.name: check for check in found}
+
+    def verdict(self, take: Recorded, name: str, **options: Any) -> str:
+        found = self.meter(take, **options).verdicts(len(take.sent), take.fractions, CheckLimits())
+        return next(check.verdict for check in found if check.name == name)
 
     def failed(self, take: Recorded, **options: Any) -> set[str]:
         return {n for n, c in self.checks(take, **options).items() if c.verdict == "fail"}

@@ -35,7 +35,7 @@ CHECKS = {
     "lag_head_frames", "lag_tail_frames", "lag_step_frames", "drift_ppm", "dc_dbfs", "hum_dbfs",
     "noise_dbfs", "audio_cv_db", "burst_db", "click_db", "crosstalk_db",
     "cv_delay_frames", "cv_lag_frames", "cv_scatter_db", "cv_flat_share", "cv_unplugged_db",
-    "cv_inverted", "cv_slope_percent", "cv_coupling_hz", "cv_clip_db",
+    "cv_inverted", "cv_above_rest_db", "cv_slope_percent", "cv_coupling_hz", "cv_clip_db",
     "settle_db",
 }  # fmt: skip
 
@@ -171,6 +171,19 @@ def test_a_fault_is_found(rack: Any, name: str, song: str, law: str) -> None:
     for place in SETTINGS[:2]:
         take = rack.take(rack.profile(law, always=[fault]), rack.setting(*place), sent)
         assert found <= rack.failed(take), place
+
+
+def test_a_cv_above_rest_is_found_however_steady_it_is(rack: Any) -> None:
+    """An inverted CV in two seconds of even noise: nothing moves that could be compared."""
+    random = np.random.default_rng(3)
+    sent = rack.sent(random.standard_normal((2 * RATE, 2)))
+    turned = {"kind": "invert", "channels": ["cv"]}
+    for place in SETTINGS[:2]:
+        good = rack.take(rack.profile(), rack.setting(*place), sent)
+        bad = rack.take(rack.profile(always=[turned]), rack.setting(*place), sent)
+        assert rack.verdict(good, "cv_above_rest_db") == "pass"
+        assert rack.verdict(bad, "cv_above_rest_db") == "warn"  # of a law that was not measured
+        assert rack.verdict(bad, "cv_above_rest_db", origin="measured") == "fail"
 
 
 def recombined(take: Any, **parts: Any) -> Any:

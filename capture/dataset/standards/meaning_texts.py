@@ -93,6 +93,9 @@ TABLES: dict[str, dict[str, str]] = {
         "attempts": (
             "1 if the first recording passed its checks; a device that was lost does not count"
         ),
+        "checks_version": (
+            "of the take checks that judged it; null for takes from before it was kept"
+        ),
         "peak_left_dbfs": "largest sample of the left return; null for digital silence",
         "peak_right_dbfs": "largest sample of the right return; null for digital silence",
         "rms_left_dbfs": "RMS of the left return; a full-scale sine has -3.01",
@@ -377,6 +380,9 @@ CHECKS: dict[str, str] = {
     "cv_flat_share": "how far the CV's gain moves, as a share of how far the audio's does",
     "cv_unplugged_db": "the furthest that the CV is from 0 V, in dB of its law; fails below",
     "cv_inverted": "correlation of the CV's gain with the audio's; fails below",
+    "cv_above_rest_db": (
+        "how far the gain that the CV says is above rest: the third highest of the grains"
+    ),
     "cv_slope_percent": "by how much the audio's gain moves more than the law says",
     "cv_coupling_hz": "the high-pass that the CV looks to be behind",
     "cv_clip_db": "what the audio's gain does beyond the CV's extreme while the CV stands there",

@@ -18,6 +18,6 @@ from __future__ import annotations
 
 from capture.signal.checks.meter import Peaks, TakeLevels, TakeMeter
 
-ALGORITHM_VERSION = "checks-3"
+ALGORITHM_VERSION = "checks-4"
 
 __all__ = ["ALGORITHM_VERSION", "Peaks", "TakeLevels", "TakeMeter"]

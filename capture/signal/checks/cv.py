@@ -12,6 +12,10 @@ and the CV did not say, V the gain that it said, S its integral. A grain counts 
                       nothing in it rests at 0.
 * cv_inverted         correlation of the CV's gain with the audio's: below 0 the CV runs backwards.
                       These three are unverified where the audio's gain moves by less than 1 dB.
+* cv_above_rest_db    the gain that the CV says is above rest, in dB: the third highest of the
+                      grains. A compressor only attenuates, so a CV that says more runs backwards,
+                      rests elsewhere, or has another law, however steady it is. A law that was
+                      never measured cannot fail: then it warns.
 * cv_slope_percent    by how much the audio's gain moves more than the law says: the slope of rho
                       against V, least squares with Huber's weights. Its standard deviation must be
                       a quarter of the limit, or it is unverified. A law that was never measured
@@ -86,6 +90,7 @@ def verdicts(
     grains = _grains(found)
     return (
         *_movement(grains, cv, law, limits),
+        _above_rest(grains, law, limits),
         _slope(grains, law, limits),
         _coupling(grains, limits),
         _clip(found, cv, law, limits),
@@ -146,6 +151,16 @@ def _movement(
         judge.below("cv_unplugged_db", furthest * abs(law.gain_db_per_fs), limits.cv_unplugged_db),
         judge.below("cv_inverted", alike, INVERTED),
     )
+
+
+def _above_rest(grains: Grains, law: GainLaw, limits: CheckLimits) -> CheckResult:
+    name, limit = "cv_above_rest_db", limits.cv_above_rest_db
+    if len(grains.gain_db) < LEAST_GRAINS:
+        return CheckResult(name, None, limit, "unverified")
+    figure = float(np.sort(grains.gain_db)[-LEAST_PIECES]) + law.gain_db_at_zero
+    if figure <= limit:
+        return CheckResult(name, figure, limit, "pass")
+    return CheckResult(name, figure, limit, "fail" if law.origin == "measured" else "warn")
 
 
 def _alike(one: Doubles, other: Doubles, weight: Doubles) -> float:
