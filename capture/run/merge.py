@@ -144,19 +144,20 @@ def _merge(
             continue
         stop()
         progress(take.output_file)
-        _copy(root, folder.root, list(take_claims(take)))
-        names = _files_of_rejected(ledger, take.take_id, status)
+        claims = list(take_claims(take))
+        _copy(root, folder.root, claims)
+        names = _files_of_rejected(ledger, take.take_id, status) - {one.file for one in claims}
         ledger.adopt_take(take)
         folder.lose(name for name in names if (folder.root / name).is_file())
     return Merged(str(root), len(wanted), known, superseded)
 
 
-def _files_of_rejected(ledger: Ledger, take_id: str, status: dict[str, str]) -> list[str]:
+def _files_of_rejected(ledger: Ledger, take_id: str, status: dict[str, str]) -> set[str]:
     """The files of a take that failed its checks here, in whose place another comes."""
     if status.get(take_id) != "rejected":
-        return []
+        return set()
     found = (take for take in ledger.rejected() if take.take_id == take_id)
-    return [claim.file for take in found for claim in take_claims(take)]
+    return {claim.file for take in found for claim in take_claims(take)}
 
 
 def _require_room(folder: Folder, other: Ledger, wanted: set[str]) -> None:

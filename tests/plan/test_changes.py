@@ -83,7 +83,7 @@ def test_every_key_of_a_plan_is_either() -> None:
     """A key that is new in the plan must be thought about here."""
     assert set(PlanSpec.model_fields) == {
         "schema_version", "name", "rig", "songs", "level", "sample_rate_hz", "grid", "exclude",
-        "extra", "order", "reference", "splits", "checks",
+        "extra", "order", "reference", "splits", "checks", "about",
     }  # fmt: skip
 
 

@@ -105,6 +105,17 @@ def test_unfinished_and_rejected_takes_are_in_no_release(desk: Desk) -> None:
     assert len((desk.folder / "d/releases/0.1.0/takes.csv").read_text().splitlines()) == 3
 
 
+def test_whose_it_is_may_change_at_any_time(desk: Desk, change: Change) -> None:
+    """It is said of the data, and is none of it: a PATCH."""
+    desk.ok("release", "d", "1.0.0")
+    change("CC-BY-4.0", "CC0-1.0")
+    assert "nothing to do" in desk.ok("run", "plan.yaml", "--out", "d")
+    assert "CC-BY-4.0" in (desk.folder / "d/README.md").read_text()
+    desk.ok("release", "d", "1.0.1")
+    assert "CC0-1.0" in (desk.folder / "d/README.md").read_text()
+    assert "all as committed" in desk.ok("verify", "d")
+
+
 @pytest.mark.parametrize(
     ("number", "words"),
     [
