@@ -251,7 +251,7 @@ def test_shards_have_half_to_one_gigabyte(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["cv-db", "webdataset", "hf-parquet"])
 def test_memory_does_not_grow_with_a_song(tmp_path: Path, name: str) -> None:
-    """The 300 s that are more are 210 MB of samples: a third is far more than allocators vary by."""
+    """The 300 s that are more are 210 MB of samples; allocators vary by far less than a third."""
     peaks_kb: list[int] = []
     for seconds in (200.0, 500.0):
         make(tmp_path / f"ds{seconds}", [Song("a", seconds)], SETTINGS[:1], sound=silence)
