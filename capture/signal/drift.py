@@ -322,7 +322,9 @@ def _jumps(centre: Signal, heights: Signal, moves: Signal) -> Iterator[Step]:
     for start, stop in itertools.pairwise(edges):
         if heights[start]:
             run = moves[start:stop] * np.sign(heights[start])
-            (moving,) = np.nonzero(run >= MOVING * run.max())
+            # Where no lag moves that way, nothing tells where in the run the step is.
+            most = max(float(run.max()), 0.0)
+            moving = np.flatnonzero(run >= MOVING * most) if most else np.arange(len(run))
             yield Step(
                 frames=float(heights[start:stop][np.argmax(np.abs(heights[start:stop]))]),
                 earliest_frame=int(centre[start + moving[0] - 1]),

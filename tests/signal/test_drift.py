@@ -243,3 +243,13 @@ def test_the_drift_of_an_hour() -> None:
     lag = 2e-6 * centre + 0.02 * np.random.default_rng(0).standard_normal(9700)
     found = drift.from_track(LagTrack(centre, lag, np.full(9700, 0.02), 9700, 16384))
     assert found.ppm == pytest.approx(2, abs=1e-4)
+
+
+@given(st.lists(st.tuples(st.floats(-2, 2), st.floats(-2, 2)), min_size=4, max_size=40))
+def test_a_step_has_a_place_whatever_the_lags_do(windows: list[tuple[float, float]]) -> None:
+    """A median may step where no single lag moves that way: seen in a take of a frozen rack."""
+    heights, moves = np.array(windows).T
+    heights[:2], heights[-1] = 0, 0  # as they are at the ends
+    centre = np.arange(len(heights)) * 1000.0
+    for step in drift._jumps(centre, heights, moves):
+        assert 0 <= step.earliest_frame <= step.latest_frame <= centre[-1]
