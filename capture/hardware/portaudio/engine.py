@@ -24,7 +24,7 @@ from typing import Any
 from capture.errors import HardwareFault
 from capture.hardware.portaudio import devices
 from capture.hardware.portaudio.channels import is_jack, sample_format
-from capture.hardware.portaudio.freewheel import Freewheel
+from capture.hardware.portaudio.freewheel import Door, Freewheel
 from capture.hardware.portaudio.rings import (
     BLOCKS,
     FILLED,
@@ -173,9 +173,12 @@ def main(pipe: Connection, wanted: devices.Wanted, ring_frames: int, freewheel: 
     """Runs the engine: the target of the spawned process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides when to end
     _quiet()
-    wheel, rings = Freewheel(), None
+    door, wheel, rings = Door(), Freewheel(), None
+    jack = wanted.host_api is None or is_jack(wanted.host_api)
     try:
-        freewheel |= _interrupted(wheel, wanted)
+        if jack:
+            door.enter()
+            freewheel |= _interrupted(wheel)
         found = devices.find(wanted)
         layout = Layout(
             ring_frames,
@@ -192,6 +195,8 @@ def main(pipe: Connection, wanted: devices.Wanted, ring_frames: int, freewheel: 
         devices.start(stream, wanted.name)
         if freewheel:
             wheel.switch(on=True)
+        elif jack:
+            door.let_go()
     except HardwareFault as fault:
         if rings is not None:
             rings.remove()
@@ -204,25 +209,29 @@ def main(pipe: Connection, wanted: devices.Wanted, ring_frames: int, freewheel: 
                 rings.header[STATE] = LOST
     callback.leaving = True
     if stream.active:
-        # jackd does not survive that a client leaves in freewheel.
-        if found.jack and (freewheel or callback.ahead_s() > EARLY_S):
-            with contextlib.suppress(HardwareFault):
-                wheel.switch(on=False)
+        if found.jack:
+            _pass(door, wheel, fast=freewheel or callback.ahead_s() > EARLY_S)
         stream.abort()
         stream.close()
         devices.leave()
     os._exit(0)  # what PortAudio still holds of a lost device may hang
 
 
-def _interrupted(wheel: Freewheel, wanted: devices.Wanted) -> bool:
+def _interrupted(wheel: Freewheel) -> bool:
     """Ends a freewheel that somebody else began; whether there was one, to be gone on with."""
-    if wanted.host_api is not None and not is_jack(wanted.host_api):
-        return False
     with contextlib.suppress(HardwareFault):  # no JACK, no freewheel
         if wheel.is_on():
             wheel.switch(on=False)
             return True
     return False
+
+
+def _pass(door: Door, wheel: Freewheel, *, fast: bool) -> None:
+    """Makes ready to leave the server, which does not survive that a client goes in freewheel."""
+    door.leave()
+    if fast:
+        with contextlib.suppress(HardwareFault):
+            wheel.switch(on=False)
 
 
 def _quiet() -> None:

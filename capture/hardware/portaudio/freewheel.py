@@ -3,12 +3,22 @@
 Only simulated hardware can follow. It must be off when a stream is opened, which hangs otherwise,
 and before any client leaves the server: jackd does not survive that (it loops for good). So the
 client that turned it on, or found it on, stays until it is off.
+
+So engines enter and leave a server one after the other, and none does while another has it in
+freewheel: there is a ``Door``. It matters after a kill, when the engine of the run that was killed
+is still on its way out, and that of the next run on its way in.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from capture.errors import HardwareFault
 
@@ -17,6 +27,42 @@ LEAVE_S = 0.25
 LOOK_S = 0.1
 FAST = 3.0
 """A server whose frames pass so many times faster than time freewheels."""
+
+ENTER_S = 20.0
+LEAVE_WITHIN_S = 3.0
+"""How long a door is waited for. Whoever leaves has little time, or is ended by force."""
+
+
+class Door:
+    """Who may come to the JACK server, or go: held by one engine of this user's at a time.
+
+    A lock on a file, which the system lets go of when its holder dies.
+    """
+
+    def __init__(self) -> None:
+        self._server = os.environ.get("JACK_DEFAULT_SERVER", "default")
+        user = getattr(os, "getuid", int)()
+        name = f"capture-jack-{user}-{self._server.replace(os.sep, '-')}.lock"
+        self._lock = FileLock(Path(tempfile.gettempdir()) / name)
+
+    def enter(self) -> None:
+        """Raises HardwareFault when somebody else keeps the door for too long."""
+        try:
+            self._lock.acquire(timeout=ENTER_S)
+        except Timeout:
+            raise HardwareFault(
+                f"the JACK server '{self._server}' is in freewheel for another run of capture, "
+                "which nobody can join; let that run end, or end its process capture-engine "
+                f"(the lock is {self._lock.lock_file})"
+            ) from None
+
+    def leave(self) -> None:
+        """Before a client goes. The lock is let go of by the end of the process."""
+        with contextlib.suppress(Timeout):  # better to go all the same than to be killed
+            self._lock.acquire(timeout=LEAVE_WITHIN_S)
+
+    def let_go(self) -> None:
+        self._lock.release()
 
 
 class Freewheel:
