@@ -16,9 +16,10 @@ JOBS ?= 2
 
 # PortAudio and JACK's dummy driver are the real audio path; the songs are real music; a file system
 # of its own (e2fsprogs, mount, util-linux) can be frozen, as a disk that stalls, filled or shut
-# down; libfaketime sets a program's clock back.
+# down; libfaketime sets a program's clock back; torchcodec, by which Hugging Face's `datasets` reads
+# audio, needs FFmpeg.
 APT_DEMO := python3-venv
-APT_TEST := python3-venv libportaudio2 jackd2 singularity-music e2fsprogs libfaketime mount util-linux flac
+APT_TEST := python3-venv libportaudio2 jackd2 singularity-music e2fsprogs libfaketime mount util-linux flac ffmpeg
 
 .PHONY: demo test lint unit real bench accuracy soak clean
 

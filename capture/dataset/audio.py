@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 BLOCK_FRAMES = 65536
+STREAMINFO_END = 42
+"""The bytes of a FLAC file's signature, of its first block's header, and of that block."""
 Samples = NDArray[np.int32]
 
 
@@ -143,12 +145,26 @@ class Header:
     frames: int
     sample_rate_hz: int
     channels: int
-    encoding: str
+    bits: int
 
 
 def header(path: Path) -> Header:
-    """What the file says of itself. Raises soundfile.SoundFileError if it is no sound file."""
-    import soundfile
+    """What a FLAC file says of itself, without a decoder: a dataset has a hundred thousand of them.
 
-    info = soundfile.info(path)
-    return Header(info.frames, info.samplerate, info.channels, f"{info.format}/{info.subtype}")
+    The STREAMINFO block, which is the first of every FLAC file (RFC 9639, section 8.2): after 80
+    bits on the sizes of blocks and frames come 20 of sample rate, 3 of channels less one, 5 of bits
+    a sample less one, 36 of samples a channel.
+
+    Raises OSError, and DamagedData where it is no such file.
+    """
+    with path.open("rb", buffering=0) as file:
+        head = file.read(STREAMINFO_END)
+    if len(head) < STREAMINFO_END or head[:4] != b"fLaC" or head[4] & 0x7F:
+        raise DamagedData(f"{path}: does not begin as one")
+    packed = int.from_bytes(head[18:26], "big")
+    return Header(
+        frames=packed & (1 << 36) - 1,
+        sample_rate_hz=packed >> 44,
+        channels=(packed >> 41 & 7) + 1,
+        bits=(packed >> 36 & 31) + 1,
+    )

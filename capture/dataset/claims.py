@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from capture.dataset import files
 from capture.dataset.audio import header
+from capture.errors import DamagedData
 from capture.model import SongRecord
 from capture.records import TakeRecord
 from capture.run.ledger import Ledger
+
+AT_ONCE, JOB = 1024, 16
+"""Claims that are given out at once, and to a thread."""
 
 Kind = Literal["missing", "truncated", "altered", "extra", "disagrees"]
 
@@ -94,44 +101,83 @@ def _calibration_claims(name: str, files_of_it: Mapping[str, str]) -> Iterator[C
         yield Claim(f"calibration/{name}/{file}", sha256)
 
 
+def check_all(root: Path, claims: Iterable[Claim]) -> Iterator[tuple[Claim, Damage | None]]:
+    """Each claim, in order, with what is wrong with its file.
+
+    As many threads as there are cores read: who reads or hashes lets go of Python's lock.
+    """
+    checker, left = _Checker(root), iter(claims)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        while some := list(itertools.islice(left, AT_ONCE)):
+            jobs = [some[at : at + JOB] for at in range(0, len(some), JOB)]
+            found = itertools.chain.from_iterable(pool.map(checker.check_each, jobs))
+            yield from zip(some, found, strict=True)
+
+
 def check(root: Path, claim: Claim) -> Damage | None:
-    path = root / claim.file
-    if ".." in Path(claim.file).parts or Path(claim.file).is_absolute():
-        return Damage("disagrees", claim.file, "the row's path leads out of the dataset")
-    if link := _link(root, path):
-        return Damage("altered", claim.file, f"{link.relative_to(root)} is a link")
-    if not path.is_file():
-        return Damage("missing", claim.file, "is claimed by the ledger and not there")
+    """What is wrong with the file of a claim."""
+    return _Checker(root).check(claim)
+
+
+class _Checker:
+    """Looks at a folder once: whether it, or one that it is in, is a link."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._links: dict[str, Path | None] = {}
+
+    def check_each(self, claims: Sequence[Claim]) -> list[Damage | None]:
+        return [self.check(claim) for claim in claims]
+
+    def check(self, claim: Claim) -> Damage | None:
+        folder, _, _ = claim.file.rpartition("/")
+        path = self._root / claim.file
+        if ".." in path.parts[len(self._root.parts) :] or Path(claim.file).is_absolute():
+            return Damage("disagrees", claim.file, "the row's path leads out of the dataset")
+        if folder not in self._links:
+            self._links[folder] = _link(self._root, path.parent)
+        if link := self._links[folder]:
+            return Damage("altered", claim.file, f"{link.relative_to(self._root)} is a link")
+        try:
+            return _check_file(path, claim)
+        except OSError as error:
+            return Damage("altered", claim.file, f"cannot be read: {error.strerror}")
+
+
+def _check_file(path: Path, claim: Claim) -> Damage | None:
+    """Raises OSError."""
     try:
-        size = path.stat().st_size
-        if claim.bytes is not None and size < claim.bytes:
-            message = f"has {size} bytes; {claim.bytes} were committed"
-            return Damage("truncated", claim.file, message)
-        if files.sha256(path) != claim.sha256:
-            return Damage("altered", claim.file, "its SHA-256 is not the one committed")
-        return _check_header(path, claim) if path.suffix == ".flac" else None
-    except OSError as error:
-        return Damage("altered", claim.file, f"cannot be read: {error.strerror}")
+        status = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return Damage("missing", claim.file, "is claimed by the ledger and not there")
+    if stat.S_ISLNK(status.st_mode):
+        return Damage("altered", claim.file, "the file is a link")
+    if not stat.S_ISREG(status.st_mode):
+        return Damage("missing", claim.file, "is claimed by the ledger and no file")
+    if claim.bytes is not None and status.st_size < claim.bytes:
+        message = f"has {status.st_size} bytes; {claim.bytes} were committed"
+        return Damage("truncated", claim.file, message)
+    if files.sha256(path) != claim.sha256:
+        return Damage("altered", claim.file, "its SHA-256 is not the one committed")
+    return _check_header(path, claim) if claim.file.endswith(".flac") else None
 
 
 def _check_header(path: Path, claim: Claim) -> Damage | None:
-    import soundfile
-
     try:
         found = header(path)
-    except soundfile.SoundFileError as error:
-        return Damage("disagrees", claim.file, f"is no sound file: {error}")
+    except DamagedData as error:
+        return Damage("disagrees", claim.file, f"is no FLAC file: {error}")
     pairs = (
         ("frames", claim.frames, found.frames),
         ("sample_rate_hz", claim.sample_rate_hz, found.sample_rate_hz),
         ("channels", claim.channels, found.channels),
-        ("encoding", "FLAC/PCM_24", found.encoding),
+        ("bits", 24, found.bits),
     )
     wrong = [f"{n}: row {c}, file {f}" for n, c, f in pairs if c is not None and c != f]
     return Damage("disagrees", claim.file, "; ".join(wrong)) if wrong else None
 
 
-def _link(root: Path, path: Path) -> Path | None:
-    """The link among a file and the folders that it is in, within the dataset."""
-    inside = (path, *itertools.takewhile(lambda folder: folder != root, path.parents))
+def _link(root: Path, folder: Path) -> Path | None:
+    """The link among a folder and those that it is in, within the dataset."""
+    inside = itertools.takewhile(lambda one: one != root, (folder, *folder.parents))
     return next((one for one in inside if one.is_symlink()), None)

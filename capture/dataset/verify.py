@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from capture.dataset import files, manifest, releases, standards, tables
-from capture.dataset.claims import Claim, Damage, check, claims_of
+from capture.dataset.claims import Claim, Damage, check_all, claims_of
 from capture.dataset.folder import SCHEMA_VERSION, Folder
 from capture.dataset.snapshot import snapshot
 from capture.dataset.standards import bag
@@ -49,17 +49,16 @@ def verify(
     damage: list[Damage] = []
     count = size = 0
     seen: dict[str, Claim] = {}
-    for claim in claims_of(ledger):
+    for claim, found in check_all(folder.root, claims_of(ledger)):
         progress(claim.file)
         if claim.file in seen:
             damage.append(Damage("disagrees", claim.file, "is claimed by two rows"))
         seen[claim.file] = claim
-        found = check(folder.root, claim)
         if found:
             damage.append(found)
-        if found is None:
+        else:
             count += 1
-            size += (folder.root / claim.file).stat().st_size
+            size += _bytes(folder, claim)
     damage += _documents(folder, ledger)
     damage += releases.verify(folder, ledger, seen)
     pending = [
@@ -96,15 +95,20 @@ def verify_release(
     """
     damage: list[Damage] = []
     count = size = 0
-    for claim in releases.files_of(folder, ledger, version):
+    for claim, found in check_all(folder.root, releases.files_of(folder, ledger, version)):
         progress(claim.file)
-        if found := check(folder.root, claim):
+        if found:
             damage.append(found)
         else:
             count += 1
-            size += (folder.root / claim.file).stat().st_size
+            size += _bytes(folder, claim)
     takes = next(one.takes for one in ledger.releases() if one.version == version)
     return Report(count, size, takes, 0, tuple(damage), ())
+
+
+def _bytes(folder: Folder, claim: Claim) -> int:
+    """Of a file that is as it is claimed."""
+    return (folder.root / claim.file).stat().st_size if claim.bytes is None else claim.bytes
 
 
 def unfinished(folder: Folder, ledger: Ledger) -> str | None:

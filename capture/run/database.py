@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import sqlite3
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -66,8 +66,11 @@ class Database:
         return list(self._records(kind, query))
 
     def _records(self, kind: type[Record], query: str, *values: Any) -> Iterator[Record]:
+        yield from self._parsed(kind, (text for (text,) in self._rows(query, *values)))
+
+    def _parsed(self, kind: type[Record], texts: Iterable[str]) -> Iterator[Record]:
         adapter = _adapter(kind)
-        for (text,) in self._rows(query, *values):
+        for text in texts:
             try:
                 yield adapter.validate_json(text)
             except ValueError as error:

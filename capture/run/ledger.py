@@ -31,6 +31,8 @@ from capture.run.measured import Measured
 from capture.run.tables import ASKED, MEASURED, SCHEMA, SCHEMA_VERSION, UPGRADES
 
 NAME = "ledger.sqlite"
+AT_ONCE = 256
+"""Records of takes that are read by one query: some 2 MB."""
 
 
 class Ledger(Measured):
@@ -303,13 +305,19 @@ class Ledger(Measured):
     def takes(self) -> Iterator[TakeRecord]:
         """In a fixed order that does not depend on when each was recorded.
 
-        Read one by one: a query that stays open keeps a run that goes on from committing.
+        Read some at a time: a query that stays open keeps a run that goes on from committing.
         """
         numbers = self._rows("SELECT number FROM takes ORDER BY setting_id, song_id, repeat")
-        for (number,) in numbers:
-            yield from self._records(
-                TakeRecord, "SELECT record FROM takes WHERE number = ?", number
-            )
+        yield from self._takes([number for (number,) in numbers])
+
+    def _takes(self, numbers: Sequence[int]) -> Iterator[TakeRecord]:
+        """The takes of these rows that are still there, in this order."""
+        for at in range(0, len(numbers), AT_ONCE):
+            some = numbers[at : at + AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            query = f"SELECT number, record FROM takes WHERE number IN ({marks})"  # noqa: S608 marks
+            found = dict(self._rows(query, *some))
+            yield from self._parsed(TakeRecord, (found[n] for n in some if n in found))
 
     def takes_by_visit(self) -> Iterator[TakeRecord]:
         """The captured takes as their settings were proven; first the superseded that are whole."""
@@ -322,10 +330,8 @@ class Ledger(Measured):
             "SELECT number, json_extract(record, '$.fingerprint_id') FROM takes "
             "WHERE status = 'captured'"
         )
-        for number, _ in sorted(numbers, key=lambda row: (places.get(row[1], -1), row[0])):
-            yield from self._records(
-                TakeRecord, "SELECT record FROM takes WHERE number = ?", number
-            )
+        ordered = sorted(numbers, key=lambda row: (places.get(row[1], -1), row[0]))
+        yield from self._takes([number for number, _ in ordered])
 
     def settings_captured(self) -> list[tuple[TakeRecord, int]]:
         """Of every setting that has captured takes: one of them, planned if any is, and how many.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -58,8 +57,6 @@ def test_the_page_goes_as_it_is_shown(home: Path) -> None:
 
 
 def test_the_torch_dataset_of_the_page(home: Path) -> None:
-    if importlib.util.find_spec("torch") is None:
-        pytest.skip("torch is not installed: pip install torch")
     script = code(torch=True)
     assert script.count('batch["input"]  # ') == 1
     script = script.replace('batch["input"]  # ', 'print(tuple(batch["input"].shape))  # ')

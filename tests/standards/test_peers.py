@@ -71,10 +71,9 @@ def test_the_docs_show_the_commands_of_the_card() -> None:
     assert len(commands(docs)) == 5
 
 
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("number", [1, 2, 3])
 def test_the_card_shows_python_that_runs(made: Made, number: int) -> None:
-    """All but the part that decodes by torchcodec: see ``loaders``."""
-    code = (made.second / "README.md").read_text("utf-8").split("```python\n")[number + 1]
+    code = (made.second / "README.md").read_text("utf-8").split("```python\n")[number]
     code = code.split("```")[0].replace("path/to/this/folder", str(made.second))
     peer(made.second, sys.executable, "-c", code)
 
@@ -101,7 +100,8 @@ def check_hugging_face(found: dict[str, Any], takes: dict[str, Any]) -> None:
         take = takes[row["take_id"]]
         assert row["threshold_db"] == take["threshold_db"]
         assert row["files"] == [take[name] for name in ("input_file", "output_file", "cv_file")]
-        assert row["frames"] == [take["num_frames"]] * 3
+        assert row["shapes"] == [[2, take["num_frames"]]] * 2 + [[1, take["num_frames"]]]
+        assert row["exact"] == [True] * 3
 
 
 def test_bagit_finds_what_is_wrong(made: Made, tmp_path: Path) -> None:

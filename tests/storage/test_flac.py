@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from capture.dataset.audio import FlacWriter, header, read, read_blocks
+from capture.dataset.audio import FlacWriter, Header, header, read, read_blocks
 from capture.errors import DamagedData
 
 CODES = st.integers(-(2**23), 2**23 - 1)
@@ -59,7 +61,7 @@ def test_parts_and_blocks(tmp_path: Path) -> None:
     path = tmp_path / "f.flac"
     write(path, samples)
     assert header(path).frames == 20_000
-    assert header(path).encoding == "FLAC/PCM_24"
+    assert header(path).bits == 24
     assert np.array_equal(read(path, 100, 200), samples[100:200])
     blocks = list(read_blocks(path, 5, 10_005, 4096))
     assert [len(block) for block in blocks] == [4096, 4096, 1808]
@@ -89,3 +91,27 @@ def test_a_damaged_file_is_damage(tmp_path: Path) -> None:
 def test_a_format_that_flac_does_not_have_leaves_no_open_file(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         FlacWriter(tmp_path / "f.flac", 10**9, 2)
+
+
+@given(
+    rate=st.sampled_from([8000, 44100, 48000, 96000, 192000]),
+    channels=st.integers(1, 8),
+    frames=st.integers(0, 10_000),
+    subtype=st.sampled_from(["PCM_16", "PCM_24"]),
+)
+def test_a_header_is_what_libsndfile_reads(
+    rate: int, channels: int, frames: int, subtype: str
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.flac"
+        soundfile.write(path, np.zeros((frames, channels), np.int32), rate, subtype)
+        found = header(path)
+    assert found == Header(frames, rate, channels, int(subtype[4:]))
+
+
+@pytest.mark.parametrize("content", [b"", b"fLaC", b"RIFF" + bytes(100), b"fLaC\x01" + bytes(60)])
+def test_what_is_no_flac_file_has_no_header(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.flac"
+    path.write_bytes(content)
+    with pytest.raises(DamagedData, match="does not begin as one"):
+        header(path)
