@@ -34,7 +34,7 @@ from capture.signal.marker import gap_frames
 
 MOST = 2
 LOOK_S = 0.1
-REMEDY = "put it back, then run again; capture verify names all damage"
+REMEDY = "put it back, or have it made anew: capture run ... --repair"
 FRAME_BYTES = 10
 """Left, right and CV of 24 bits, and what else there is: FLAC does not need more."""
 

@@ -60,7 +60,7 @@ def begin(
     """
     take_files = ledger.take_files()  # once: of 60,000 takes it takes a second
     frozen = settle_in(asked, folder, ledger, observe, take_files)
-    redo.carry_out(folder, ledger, observe, take_files)
+    redo.carry_out(asked, folder, ledger, observe, stop, take_files)
     reference = asked.spec.reference
     limit_db = reference.drift_limit_db if reference else None
     look_again(folder, ledger, limit_db, observe)

@@ -171,6 +171,25 @@ def prepare(
     return prepared
 
 
+def remake(
+    source: Source,
+    known: SongRecord,
+    recipe: Recipe,
+    folder: Path,
+    stop: Callable[[], None] = _nothing,
+) -> bool:
+    """Writes a known song's file again: whether it has the same bytes as before.
+
+    Nothing is written where the source is another one now. Raises UnusableSong, StorageRefused,
+    what ``stop`` does.
+    """
+    job = _Job(source, _stamp(source), identify(source))
+    if job.sha256 != known.source_sha256:
+        return False
+    made = _write(job, measure(source, recipe, stop), recipe, folder, stop)
+    return made.input_sha256 == known.input_sha256
+
+
 @contextlib.contextmanager
 def _noting(prepared: Prepared) -> Generator[None]:
     """One bad song must not cost the others."""

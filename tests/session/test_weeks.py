@@ -94,6 +94,35 @@ def test_files_that_vanished_stop_the_next_run_until_somebody_asks_for_repair(de
     assert len(rows(desk.folder / "d")) == 8
 
 
+def test_a_damaged_song_is_made_anew_when_asked(desk: Desk) -> None:
+    plan = desk.plan(rig=plain_rig(desk), releases="0.1")
+    desk.ok("run", plan, "--out", "d", "--limit", "1")
+    before = hashes(desk.folder / "d")
+    gone, flipped = sorted((desk.folder / "d/data/inputs").glob("*.flac"))
+    gone.unlink()
+    flipped.write_bytes(flipped.read_bytes()[:-1] + b"x")
+    assert "--repair" in desk.fails(5, "run", plan, "--out", "d")
+    said = desk.ok("run", plan, "--out", "d", "--repair")
+    for song in (gone, flipped):
+        assert f"{song.name}: was damaged; made anew, the same bytes" in said
+        name = song.relative_to(desk.folder / "d").as_posix()
+        assert hashes(desk.folder / "d")[name] == before[name]
+    assert [path.name for path in (desk.folder / "d/lost+found").rglob("*.flac")] == [flipped.name]
+    assert desk.json("verify", "d")["ok"]
+
+
+def test_a_damaged_song_whose_source_is_another_now_is_not_made_anew(desk: Desk) -> None:
+    plan = desk.plan(rig=plain_rig(desk), releases="0.1")
+    desk.ok("run", plan, "--out", "d", "--limit", "1")
+    song = min((desk.folder / "d/data/inputs").glob("*.flac"))
+    song.unlink()
+    desk.song(f"{song.stem.rpartition('-')[0]}.wav", 1.0, seed=77)
+    said = desk.fails(5, "run", plan, "--out", "d", "--repair")
+    assert f"data/inputs/{song.name}: is damaged" in said
+    assert "put a copy of the file back" in said
+    assert not song.exists()
+
+
 def test_a_take_that_was_rejected_is_tried_again_when_asked(desk: Desk) -> None:
     plan = desk.plan(rig=desk.rig(faults="[ok, swap, swap, swap]"), releases="0.1")
     desk.fails(3, "run", plan, "--out", "d")
