@@ -107,11 +107,14 @@ def check_all(root: Path, claims: Iterable[Claim]) -> Iterator[tuple[Claim, Dama
     As many threads as there are cores read: who reads or hashes lets go of Python's lock.
     """
     checker, left = _Checker(root), iter(claims)
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    pool = ThreadPoolExecutor(os.cpu_count() or 1)
+    try:
         while some := list(itertools.islice(left, AT_ONCE)):
             jobs = [some[at : at + JOB] for at in range(0, len(some), JOB)]
             found = itertools.chain.from_iterable(pool.map(checker.check_each, jobs))
             yield from zip(some, found, strict=True)
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C waits for the files at hand, not for all
 
 
 def check(root: Path, claim: Claim) -> Damage | None:
