@@ -171,6 +171,7 @@ def test_the_latency_of_each_stream_and_channel_is_the_racks(story: Story) -> No
                 found = float(calibration[f"delay_{name}_frames"])
                 errors.append(found - path_frames - start.delay_frames[name])
                 assert calibration[f"inverted_{name}"] == "false"
+            break  # two starts may have sent the same frames: their noise is one, counted from 0
     assert len(errors) == 3 * len(rows(story.dataset, "calibrations"))
     print(f"\n{len(errors)} delays: {figures(errors, 'frame')}")
     assert max(map(abs, errors)) < 0.001
