@@ -140,6 +140,31 @@ def read(path: Path, start: int = 0, stop: int | None = None) -> Samples:
     return cast(Samples, samples)
 
 
+def window(path: Path, start: int, stop: int, whole: int, channels: int) -> NDArray[np.float32]:
+    """The frames from ``start`` to ``stop`` of a file that has ``whole``: (frames, channels).
+
+    Full scale 1; 24 bits fit into a float32: nothing is rounded. Raises DamagedData where the file
+    is missing, cannot be decoded, or is not of this shape.
+    """
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(path) as file:
+            if (file.frames, file.channels) != (whole, channels):
+                raise DamagedData(
+                    f"{path}: has {file.frames} frames and {file.channels} channels, not {whole} "
+                    f"and {channels} as its row says; see: capture verify"
+                )
+            file.seek(start)
+            samples = cast(NDArray[np.float32], file.read(stop - start, "float32", always_2d=True))
+    except (soundfile.SoundFileError, OSError) as error:
+        why = error if path.is_file() else "there is no such file"
+        raise DamagedData(f"{path}: cannot be read: {why}; see: capture verify") from None
+    if len(samples) != stop - start:
+        raise DamagedData(f"{path}: ends at frame {start + len(samples)}; see: capture verify")
+    return samples
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     frames: int

@@ -4,16 +4,11 @@ Nothing is decoded before it is asked for, and then only the frames that are ask
 kept. No file stays open, so takes can be sent to other processes, and read from several threads.
 Rows are read from the manifest's columns one cell at a time: a hundred columns of many thousand
 takes would be a lot of Python objects.
-
-An AC-coupled CV is made good from its row and its file alone (docs/measurements.md, 'Gain from the
-CV'). That takes a sum over all frames before; it is made once a file and process, and kept for
-every ``BLOCK_FRAMES``-th frame.
 """
 
 from __future__ import annotations
 
 import functools
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capture.dataset import query, snapshot
-from capture.dataset.audio import BLOCK_FRAMES
+from capture.dataset.audio import window
+from capture.dataset.gain import gain_db
 from capture.dataset.snapshot import Row, Snapshot
 from capture.dataset.version import Version
 from capture.errors import BadInput, DamagedData
 from capture.model import AUTO, Setting, Value, base_name
 
 Audio = NDArray[np.float32]
-KEPT_SUMS = 1024
 
 
 class _Row(Mapping[str, Any]):
@@ -146,12 +141,12 @@ class LoadedTake:
     @property
     def input(self) -> Audio:
         """The song as played, before the send gain: (frames, 2), full scale 1."""
-        return self._read("input_file", 2)
+        return self._read("input_file")
 
     @property
     def output(self) -> Audio:
         """The stereo return: (frames, 2), full scale 1."""
-        return self._read("output_file", 2)
+        return self._read("output_file")
 
     @property
     def gain_db(self) -> Audio:
@@ -159,31 +154,11 @@ class LoadedTake:
 
         Make-up, send and static gain are not in it: see ``static_left_db`` in the row.
         """
-        cv_fs = self._cv_fs()
-        gain_db = cv_fs * self.row["gain_db_per_fs"] + self.row["gain_db_at_zero"]
-        return np.asarray(gain_db, np.float32)
+        return gain_db(self.root, self.row, self.start, self.stop)
 
-    def _cv_fs(self) -> NDArray[np.float64]:
-        """The CV as its law reads it, full scale 1."""
-        corner_hz = self.row["cv_corner_hz"]
-        if corner_hz is None:
-            return self._read("cv_file", 1)[:, 0].astype(np.float64)
-        offset_fs, path = self.row["cv_offset_fs"], self.root / self.row["cv_file"]
-        first_fs, sums = _sums(path, self._whole, offset_fs)
-        block = self.start // BLOCK_FRAMES
-        known = block * BLOCK_FRAMES
-        moved = _read(path, known, self.stop, self._whole, 1)[:, 0].astype(np.float64) - offset_fs
-        omega = 2 * math.pi * corner_hz / self.sample_rate_hz
-        charge = sums[block] + np.cumsum(moved) - (moved + first_fs) / 2
-        repaired = moved + self.row["cv_start_fs"] + omega * charge
-        return cast(NDArray[np.float64], repaired[self.start - known :])
-
-    @property
-    def _whole(self) -> int:
-        return int(self.row["num_frames"])
-
-    def _read(self, column: str, channels: int) -> Audio:
-        return _read(self.root / self.row[column], self.start, self.stop, self._whole, channels)
+    def _read(self, column: str) -> Audio:
+        whole = int(self.row["num_frames"])
+        return window(self.root / self.row[column], self.start, self.stop, whole, channels=2)
 
 
 class Takes(Sequence[LoadedTake]):
@@ -265,40 +240,3 @@ def _setting(row: Mapping[str, Any], controls: Mapping[str, str | None]) -> Sett
         elif (value := row[name]) is not None:
             values[name] = value
     return Setting(values)
-
-
-def _read(path: Path, start: int, stop: int, whole: int, channels: int) -> Audio:
-    """Frames of a FLAC file that has ``whole``: (stop - start, channels), full scale 1.
-
-    24 bits fit into a float32: nothing is rounded. Raises DamagedData.
-    """
-    import soundfile
-
-    try:
-        with soundfile.SoundFile(path) as file:
-            if (file.frames, file.channels) != (whole, channels):
-                raise DamagedData(
-                    f"{path}: has {file.frames} frames and {file.channels} channels, not {whole} "
-                    f"and {channels} as its row says; see: capture verify"
-                )
-            file.seek(start)
-            samples = cast(Audio, file.read(stop - start, "float32", always_2d=True))
-    except (soundfile.SoundFileError, OSError) as error:
-        why = error if path.is_file() else "there is no such file"
-        raise DamagedData(f"{path}: cannot be read: {why}; see: capture verify") from None
-    if len(samples) != stop - start:
-        raise DamagedData(f"{path}: ends at frame {start + len(samples)}; see: capture verify")
-    return samples
-
-
-@functools.lru_cache(maxsize=KEPT_SUMS)
-def _sums(path: Path, whole: int, offset_fs: float) -> tuple[float, NDArray[np.float64]]:
-    """The first sample less the offset; and the sum of all before each block's first frame."""
-    first_fs, sums = 0.0, [0.0]
-    for start in range(0, whole, BLOCK_FRAMES):
-        stop = min(start + BLOCK_FRAMES, whole)
-        moved = _read(path, start, stop, whole, 1)[:, 0].astype(np.float64) - offset_fs
-        if start == 0:
-            first_fs = float(moved[0])
-        sums.append(sums[-1] + float(np.sum(moved)))
-    return first_fs, np.asarray(sums)

@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 
 import capture
 from capture.dataset import audio
-from capture.dataset.gain import gain_blocks
 from capture.dataset.load import LoadedTake, Takes
 from capture.errors import BadInput, DamagedData
 from capture.model import AUTO, Setting
@@ -213,8 +212,6 @@ def test_an_ac_coupled_cv_is_made_good(coupled: Path) -> None:
     assert np.abs(take.gain_db - gain_db).max() < 1e-5
     raw_db = (shown + take["cv_offset_fs"]) * take["gain_db_per_fs"] + take["gain_db_at_zero"]
     assert np.abs(raw_db - gain_db).max() > 1  # so the repair is not nothing
-    exported = np.concatenate(list(gain_blocks(coupled, dict(take.row))))
-    assert np.abs(take.gain_db - exported).max() < 1e-5
 
 
 @settings(

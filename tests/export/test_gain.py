@@ -39,7 +39,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         [(setting(), "seen")],
         request.param,
     )
-    row = next(snapshot(root).rows("takes", [*GAIN_COLUMNS, "num_frames"]))
+    row = next(snapshot(root).rows("takes", GAIN_COLUMNS))
     return root, row, formula(root, row)
 
 
