@@ -226,7 +226,7 @@ class CheckLimits:
     __pydantic_config__: ClassVar = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
     retries: Annotated[int, Ge(0), Le(20)] = 2
-    marker_frames: Annotated[float, Ge(0), Le(100)] = 0.5
+    marker_frames: Annotated[float, Ge(0), Le(100)] = 0.1
     pilot_db: Annotated[float, Ge(0), Le(200)] = 6.0
     full_scale_run_frames: Annotated[int, Ge(1), Le(1000)] = 3
     near_full_scale_warn_dbfs: Annotated[float, Ge(-60), Le(0)] = -0.5

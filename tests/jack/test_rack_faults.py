@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.jack.conftest import Lab, begin, freeze, whole_and_true
 from tests.session.conftest import rows
 
@@ -69,6 +71,22 @@ def test_frames_that_the_rack_loses_or_doubles(start_lab: Start) -> None:
     delays = {int(row["latency_frames"]) for row in rows(running.out)}
     whole = max(delays)
     assert delays == {whole, whole - 1, whole - 64}
+
+
+@pytest.mark.parametrize("at_s", [0.2, 0.35])
+def test_a_frame_that_is_lost_while_the_latency_is_measured(start_lab: Start, at_s: float) -> None:
+    """The calibration is wrong then, by a part of a frame: the first marker says so."""
+    lab = start_lab(faults=[{"kind": "lost_frames", "frames": 1, "at_s": at_s}])
+    running = begin(lab)
+    whole_and_true(lab, running)
+    assert "marker_head_frames" in running.void_for
+    wrong, right = (float(row["delay_left_frames"]) for row in rows(running.out, "calibrations"))
+    assert 0.1 < wrong - right < 1
+    (epoch,) = lab.truths()[0].of("epoch")
+    path = (right + 1 - epoch["delay_frames"]["left"]) / lab.server.period_frames
+    assert (
+        abs(path - round(path)) < 1e-5
+    )  # JACK adds whole periods, and the rack had lost one frame
 
 
 def test_a_rack_that_vanishes_and_comes_back_later(start_lab: Start) -> None:

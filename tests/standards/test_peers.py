@@ -21,11 +21,19 @@ BIN = Path(sys.executable).parent
 
 
 def peer(root: Path, *command: str) -> str:
-    """Runs a program in the folder; it must succeed. Nothing is looked up on any network."""
+    """Runs a program in the folder; it must succeed. Nothing is looked up on any network.
+
+    ``datasets`` keeps what it has loaded, and where the audio lay then: each folder has its own.
+    """
+    own = {
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(root.parent / f"huggingface-{root.name}"),
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+    }
     done = subprocess.run(
         command,
         cwd=root,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
+        env={**os.environ, **own},
         capture_output=True,
         text=True,
         timeout=300,
