@@ -101,6 +101,11 @@ def _calibration_claims(name: str, files_of_it: Mapping[str, str]) -> Iterator[C
         yield Claim(f"calibration/{name}/{file}", sha256)
 
 
+def bytes_of(root: Path, claim: Claim) -> int:
+    """The size of a file that is as it is claimed."""
+    return (root / claim.file).stat().st_size if claim.bytes is None else claim.bytes
+
+
 def check_all(root: Path, claims: Iterable[Claim]) -> Iterator[tuple[Claim, Damage | None]]:
     """Each claim, in order, with what is wrong with its file.
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from capture.dataset import files, manifest, releases, standards, tables
-from capture.dataset.claims import Claim, Damage, check_all, claims_of
+from capture.dataset.claims import Claim, Damage, bytes_of, check_all, claims_of
 from capture.dataset.folder import SCHEMA_VERSION, Folder
 from capture.dataset.snapshot import snapshot
 from capture.dataset.standards import bag
@@ -58,7 +58,7 @@ def verify(
             damage.append(found)
         else:
             count += 1
-            size += _bytes(folder, claim)
+            size += bytes_of(folder.root, claim)
     damage += _documents(folder, ledger)
     damage += releases.verify(folder, ledger, seen)
     pending = [
@@ -101,14 +101,9 @@ def verify_release(
             damage.append(found)
         else:
             count += 1
-            size += _bytes(folder, claim)
+            size += bytes_of(folder.root, claim)
     takes = next(one.takes for one in ledger.releases() if one.version == version)
     return Report(count, size, takes, 0, tuple(damage), ())
-
-
-def _bytes(folder: Folder, claim: Claim) -> int:
-    """Of a file that is as it is claimed."""
-    return (folder.root / claim.file).stat().st_size if claim.bytes is None else claim.bytes
 
 
 def unfinished(folder: Folder, ledger: Ledger) -> str | None:

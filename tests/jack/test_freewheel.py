@@ -64,7 +64,7 @@ def test_two_hundred_takes_are_what_the_rack_sent(start_lab: Callable[..., Lab])
     assert voids == []
     assert untrue(running.out, lab.truths()) == []
     assert {row["check_pilot_db_verdict"] for row in rows(running.out)} == {"pass"}
-    assert faster > 5  # no benchmark: two quiet cores reach 24 to 40 (docs/benchmarks.md)
+    assert faster > 20
     lab.desk.ok("verify", "d")
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from capture.dataset import files
-from capture.dataset.claims import Claim, claims_of
+from capture.dataset.claims import Claim, bytes_of, claims_of
 from capture.dataset.folder import Folder
 from capture.run.ledger import Ledger
 
@@ -36,11 +36,7 @@ def payload(root: Path, ledger: Ledger) -> list[tuple[str, str, int]]:
 
 def payload_of(root: Path, claims: Iterable[Claim]) -> list[tuple[str, str, int]]:
     """What is claimed of ``data/``."""
-    return [
-        (c.file, c.sha256, (root / c.file).stat().st_size if c.bytes is None else c.bytes)
-        for c in claims
-        if c.file.startswith("data/")
-    ]
+    return [(c.file, c.sha256, bytes_of(root, c)) for c in claims if c.file.startswith("data/")]
 
 
 def texts(root: Path, payload: Payload, tags: Mapping[str, str]) -> dict[str, str]:
